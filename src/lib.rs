@@ -1,0 +1,36 @@
+//! Larder: a caching reverse-proxy sidecar.
+//!
+//! A request passes through the modules in this order; [`proxy`] is the one place that knows
+//! them all, and every module marked *pure* neither waits, logs nor reads a clock.
+//!
+//! | step | where | kind |
+//! |---|---|---|
+//! | listen | [`server`] | I/O |
+//! | admit, match, key | [`proxy`], [`route`], [`policy::key`] | pure |
+//! | look up | [`store`] | memory |
+//! | decide | [`policy::reuse`] | pure |
+//! | collapse | [`proxy`] | coordination |
+//! | fetch | [`origin`] | I/O |
+//! | judge | [`policy::storing`], [`policy::validation`] | pure |
+//! | record | [`proxy`] into [`store`], stamped by [`invalidation`] | memory |
+//! | respond | [`proxy`] | pure |
+//! | account | [`telemetry`] | I/O |
+
+pub mod app;
+pub mod body;
+pub mod clock;
+pub mod tasks;
+
+pub mod cli;
+pub mod config;
+
+pub mod server;
+pub mod proxy;
+pub mod route;
+pub mod policy;
+pub mod fields;
+pub mod store;
+pub mod invalidation;
+pub mod origin;
+pub mod admin;
+pub mod telemetry;

@@ -1,0 +1,1 @@
+//! The origin: connection pool, timeouts and retries.

@@ -1,0 +1,143 @@
+//! The closed list of reasons. Every request that was not a plain hit names exactly one.
+
+/// Defines the list once: variant, word, and what a user should know about it.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal, $fwd:ident;)+) => {
+        /// Why a request was forwarded, refused, or an answer not stored.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of `docs/reasons.md`.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant,)+];
+
+            /// The word in `Cache-Status`, the log and the metric label.
+            pub const fn word(self) -> &'static str {
+                match self { $(Reason::$variant => $word,)+ }
+            }
+
+            /// RFC 9211 §2.2's `fwd` word that goes with it; `None` where nothing is forwarded.
+            pub const fn forward_word(self) -> Option<&'static str> {
+                match self { $(Reason::$variant => reasons!(@fwd $fwd),)+ }
+            }
+
+            /// One sentence for people.
+            pub const fn explanation(self) -> &'static str {
+                match self { $(Reason::$variant => concat!($($doc),+),)+ }
+            }
+        }
+    };
+    (@fwd none) => { None };
+    (@fwd bypass) => { Some("bypass") };
+    (@fwd method) => { Some("method") };
+    (@fwd uri_miss) => { Some("uri-miss") };
+    (@fwd vary_miss) => { Some("vary-miss") };
+    (@fwd miss) => { Some("miss") };
+    (@fwd request) => { Some("request") };
+    (@fwd stale) => { Some("stale") };
+}
+
+reasons! {
+    /// Nothing is stored under this key.
+    UriMiss = "uri-miss", uri_miss;
+    /// Something is stored under this key, but for other values of the fields that `Vary` names.
+    VaryMiss = "vary-miss", vary_miss;
+    /// What is stored has outlived its freshness.
+    Stale = "stale", stale;
+    /// The method is not one whose answers are reused.
+    Method = "method", method;
+    /// `enabled: false`: everything passes through.
+    Disabled = "disabled", bypass;
+    /// The rule says `cache: false`.
+    CacheOff = "cache-off", bypass;
+    /// The request carries credentials that neither `share` nor `key` of the rule names.
+    Credentials = "credentials", bypass;
+    /// `share: {per: ...}` and the request lacks what the answer is shared by.
+    NoIdentity = "no-identity", bypass;
+    /// The path has dot segments, empty segments, `%2F` or `%5C`: servers read it in different ways.
+    AmbiguousPath = "ambiguous-path", bypass;
+    /// The request carries a field that overrides its method or path, such as `X-HTTP-Method-Override`.
+    OverrideField = "override-field", bypass;
+    /// The request has content and the rule does not key it.
+    UnkeyedBody = "unkeyed-body", bypass;
+    /// The request's content is larger than `limits.key_body`.
+    BodyTooLarge = "body-too-large", bypass;
+    /// The request's content is not the JSON object that the rule's key asks for.
+    BodyNotJson = "body-not-json", bypass;
+    /// The request's JSON has members that the rule's key does not name.
+    BodyOthers = "body-others", bypass;
+    /// The client asked for an upgrade, such as WebSocket.
+    Upgrade = "upgrade", bypass;
+    /// The client said `no-store`.
+    RequestNoStore = "request-no-store", request;
+    /// A write or purge dropped what was stored.
+    Invalidated = "invalidated", miss;
+    /// A soft purge or soft write made what was stored stale.
+    SoftInvalidated = "soft-invalidated", stale;
+    /// What is stored is older than this process's knowledge of invalidations.
+    BelowFloor = "below-floor", stale;
+    /// The answer stored says `no-cache`: it is validated every time.
+    MustValidate = "must-validate", stale;
+    /// The rules changed, and today's rule would not store what is stored.
+    RuleChanged = "rule-changed", miss;
+    /// The client said `only-if-cached` and nothing fresh is stored.
+    OnlyIfCached = "only-if-cached", none;
+    /// The fill that this request could have followed turned out not to be for it.
+    NotFollowed = "not-followed", uri_miss;
+    /// The origin said `no-store`.
+    OriginNoStore = "origin-no-store", uri_miss;
+    /// The origin said `private`.
+    OriginPrivate = "origin-private", uri_miss;
+    /// The origin said `no-cache` and gave no validator.
+    OriginNoCache = "origin-no-cache", uri_miss;
+    /// The origin said `Vary: *`.
+    VaryStar = "vary-star", uri_miss;
+    /// The answer has `Set-Cookie` and the rule says `set_cookie: refuse`.
+    SetCookie = "set-cookie", uri_miss;
+    /// The request had `Authorization` and the answer does not allow sharing (RFC 9111 §3.5).
+    Authorization = "authorization", uri_miss;
+    /// The rule's `ttl` does not cover this status, and the origin gave it no freshness.
+    Status = "status", uri_miss;
+    /// Neither rule nor origin made the answer fresh for any time, and it has no validator.
+    NoFreshness = "no-freshness", uri_miss;
+    /// The answer is partial content (206) or answers a conditional.
+    Partial = "partial", uri_miss;
+    /// The content is larger than `max_object`.
+    TooLarge = "too-large", uri_miss;
+    /// No memory was free for the fill.
+    NoRoom = "no-room", uri_miss;
+    /// The answer ended before its announced length, or its framing broke.
+    Incomplete = "incomplete", uri_miss;
+    /// A write invalidated the answer while it was being fetched.
+    Overtaken = "overtaken", uri_miss;
+    /// The answer is an endless stream, such as `text/event-stream`.
+    Stream = "stream", uri_miss;
+    /// The request is malformed.
+    BadRequest = "bad-request", none;
+    /// The request's content is larger than `limits.request_body`.
+    RequestTooLarge = "request-too-large", none;
+    /// The request target is longer than `limits.uri_bytes`.
+    UriTooLong = "uri-too-long", none;
+    /// The request's fields are larger or more than `limits` allows.
+    FieldsTooLarge = "fields-too-large", none;
+    /// The request's content stopped arriving for `limits.body_timeout`.
+    RequestTimeout = "request-timeout", none;
+    /// The request has already passed through this Larder.
+    Loop = "loop", none;
+    /// The method is not forwarded (`CONNECT`, `TRACE`).
+    MethodRefused = "method-refused", none;
+    /// No connection to the origin could be made.
+    OriginUnreachable = "origin-unreachable", uri_miss;
+    /// The origin's answer did not begin in time.
+    OriginTimeout = "origin-timeout", uri_miss;
+    /// The origin closed or broke the connection before a whole answer head.
+    OriginReset = "origin-reset", uri_miss;
+    /// What the origin sent is not HTTP.
+    OriginBadResponse = "origin-bad-response", uri_miss;
+    /// The origin already has as many requests as it may have at once, and none ended in time.
+    OriginBusy = "origin-busy", uri_miss;
+    /// Larder is shutting down.
+    Draining = "draining", none;
+    /// A defect in Larder ended the request; the log has the details.
+    Internal = "internal", none;
+}
