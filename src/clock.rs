@@ -40,36 +40,60 @@ pub struct Clock {
 enum Wall {
     System,
     /// The wall clock at `base`, and what a test has added since, in nanoseconds.
-    Manual { start: SystemTime, ahead: Arc<AtomicU64> },
+    Manual {
+        start: SystemTime,
+        ahead: Arc<AtomicU64>,
+    },
 }
 
 impl Clock {
     /// The operating system's clocks.
-    #[allow(clippy::disallowed_methods, reason = "this file is the one reader of the clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this file is the one reader of the clock"
+    )]
     pub fn system() -> Self {
-        Self { base: tokio::time::Instant::now(), wall: Wall::System }
+        Self {
+            base: tokio::time::Instant::now(),
+            wall: Wall::System,
+        }
     }
 
     /// A clock that starts at `start` and can be moved ahead with [`Clock::advance`].
     ///
     /// It also follows tokio's clock, paused or not, so that timers and ages agree.
-    #[allow(clippy::disallowed_methods, reason = "this file is the one reader of the clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this file is the one reader of the clock"
+    )]
     pub fn manual(start: SystemTime) -> Self {
         Self {
             base: tokio::time::Instant::now(),
-            wall: Wall::Manual { start, ahead: Arc::new(AtomicU64::new(0)) },
+            wall: Wall::Manual {
+                start,
+                ahead: Arc::new(AtomicU64::new(0)),
+            },
         }
     }
 
     /// Reads both clocks.
-    #[allow(clippy::disallowed_methods, reason = "this file is the one reader of the clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this file is the one reader of the clock"
+    )]
     pub fn now(&self) -> Now {
         let elapsed = tokio::time::Instant::now().saturating_duration_since(self.base);
         match &self.wall {
-            Wall::System => Now { wall: SystemTime::now(), mono: Mono(elapsed) },
+            Wall::System => Now {
+                wall: SystemTime::now(),
+                mono: Mono(elapsed),
+            },
             Wall::Manual { start, ahead } => {
                 let mono = elapsed + Duration::from_nanos(ahead.load(Ordering::Relaxed));
-                Now { wall: *start + mono, mono: Mono(mono) }
+                Now {
+                    wall: *start + mono,
+                    mono: Mono(mono),
+                }
             }
         }
     }

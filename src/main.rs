@@ -1,1 +1,2 @@
-fn main(){}
+//! argv -> command -> exit code.
+fn main() {}

@@ -114,7 +114,11 @@ pub struct FieldSet {
 impl FieldSet {
     /// Whether the set holds `name`.
     pub fn contains(&self, name: &HeaderName) -> bool {
-        self.exact.contains(name) || self.prefixes.iter().any(|p| name.as_str().starts_with(p.as_str()))
+        self.exact.contains(name)
+            || self
+                .prefixes
+                .iter()
+                .any(|p| name.as_str().starts_with(p.as_str()))
     }
 }
 

@@ -4,8 +4,6 @@
 //! response but the fields that `Vary` nominates. It is compared whole on every hit; the digest
 //! only finds the place.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::request::Parts;
 use xxhash_rust::xxh3::xxh3_128;
@@ -121,6 +119,3 @@ impl KeyMaker {
 
 /// The request's JSON content as `rule` keys it, for templates (`{json.sku}`): the named members.
 pub type KeyedJson = serde_json::Map<String, serde_json::Value>;
-
-#[allow(unused)]
-fn _keep(_: Arc<str>) {}

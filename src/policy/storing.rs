@@ -57,7 +57,14 @@ pub enum Storing {
 ///
 /// An answer without any freshness is stored if it can be validated (strong or weak `ETag`, or
 /// `Last-Modified`), with a lifetime of zero; else [`Reason::NoFreshness`].
-pub fn judge(_rule: &Rule, _facts: &RequestFacts, _status: StatusCode, _fields: &HeaderMap, _times: &Times, _now: Now) -> Storing {
+pub fn judge(
+    _rule: &Rule,
+    _facts: &RequestFacts,
+    _status: StatusCode,
+    _fields: &HeaderMap,
+    _times: &Times,
+    _now: Now,
+) -> Storing {
     todo!()
 }
 
