@@ -93,16 +93,16 @@ fn plain_glob(text: &str) -> Option<String> {
             [_, high, low, ..] => hex_byte(high, low),
             [..] => None,
         };
-        let Some(byte) = byte else {
-            // A bare `%`: a plain path may hold one, or have made an escape of it.
-            plain.push('*');
-            rest = escape.get(1..)?;
-            continue;
-        };
-        match char::from(byte) {
-            '%' => plain.push('*'),
-            c if c.is_ascii() => plain.push_str(&globset::escape(c.encode_utf8(&mut [0; 4]))),
-            _ => plain.push('?'),
+        match byte.map(char::from) {
+            // A `%` that is left may make an escape of what follows it: the rest of the segment is
+            // not worked out.
+            None | Some('%') => {
+                plain.push('*');
+                rest = escape.find('/').and_then(|end| escape.get(end..)).unwrap_or_default();
+                continue;
+            }
+            Some(c) if c.is_ascii() => plain.push_str(&globset::escape(c.encode_utf8(&mut [0; 4]))),
+            Some(_) => plain.push('?'),
         }
         rest = escape.get(3..)?;
     }
@@ -197,6 +197,8 @@ mod tests {
             ("/100%25/*", "/100%25/1", true),
             ("/%2541/*", "/%2541/1", true),
             ("/100%/*", "/100%/1", true),
+            ("/%%341/*", "/%%341/1", true),
+            ("/100%25/x", "/100%/y", false),
         ] {
             assert_eq!(hits(glob, path), expected, "{glob} on {path}");
         }
