@@ -35,6 +35,9 @@ pub use routes::Route;
 /// Largest content a request may have, bytes.
 const MAX_CONTENT: usize = 1024 * 1024;
 
+/// Calls of one route whose durations are kept.
+const MAX_DURATIONS: usize = 100_000;
+
 /// A running shop; ends, with its connections, when dropped.
 #[derive(Debug)]
 pub struct Shop {
@@ -61,7 +64,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Tally {
     calls: AtomicU64,
-    /// How long each call took, up to a bound that no demonstration reaches.
+    /// How long each of the first [`MAX_DURATIONS`] calls took.
     durations: Mutex<Vec<Duration>>,
 }
 
@@ -107,7 +110,7 @@ impl Shop {
         self.state.calls.load(Ordering::Relaxed)
     }
 
-    /// How long each call of a route took, from its head to its answer, in no order.
+    /// How long each call of a route took, from its head to its answer, in the order of the answers.
     pub fn durations(&self, route: Route) -> Vec<Duration> {
         self.tally(route)
             .map(|tally| tally.durations.lock().clone())
@@ -183,7 +186,10 @@ impl State {
             .headers_mut()
             .insert("x-shop-call", HeaderValue::from(call));
         if let Some(tally) = tally {
-            tally.durations.lock().push(self.clock.now().mono.since(begun));
+            let mut durations = tally.durations.lock();
+            if durations.len() < MAX_DURATIONS {
+                durations.push(self.clock.now().mono.since(begun));
+            }
         }
         answer
     }
