@@ -78,6 +78,10 @@ backend origin
 """
 
 
+class Missing(Failed):
+    """A candidate that is not on this machine. One that is here and fails ends the run."""
+
+
 class Candidate:
     """One server under load, and its figures round by round."""
 
@@ -96,6 +100,8 @@ def start_floor(bench):
 
 
 def start_larder(bench, origin, access):
+    if not LARDER.exists():
+        raise Missing(f"there is no {LARDER}")
     name = f"larder, access log {'on' if access == 'all' else 'off'}"
     config = LARDER_CONFIG.format(origin=origin, access=access)
     candidate = Candidate(name, *bench.start_larder(config, f"larder-{access}"))
@@ -129,7 +135,7 @@ def binary(name):
     """Debian puts servers where an ordinary user's PATH does not look."""
     found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if not found:
-        raise Failed(f"{name} is not installed")
+        raise Missing(f"{name} is not installed")
     return found
 
 
@@ -144,12 +150,9 @@ def start_all(bench):
     ]
     candidates = [start_floor(bench)]
     for name, make in makers:
-        if name.startswith("larder") and not LARDER.exists():
-            say(f"skipped: {name}: there is no {LARDER}")
-            continue
         try:
             candidates.append(make())
-        except Failed as why:
+        except Missing as why:
             say(f"skipped: {name}: {why}")
     return candidates
 

@@ -48,6 +48,8 @@ if [ -n "$components" ]; then
         echo "missing:$components; install with: rustup component add$components" >&2
         exit 1
     fi
+    # One word a component.
+    # shellcheck disable=SC2086
     rustup component add $components
 fi
 
@@ -66,6 +68,8 @@ if [ "$AS_ROOT" = none ] || ! command -v apt-get >/dev/null 2>&1; then
 fi
 
 forbid_services
+# One word a package.
+# shellcheck disable=SC2086
 install() {
     $AS_ROOT env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends $packages >/dev/null
