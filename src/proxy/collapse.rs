@@ -162,9 +162,9 @@ impl Flights {
         (lead, Follow { flight, leader: true })
     }
 
-    /// How many fills others may follow are under way.
-    pub fn len(&self) -> usize {
-        self.under_way.lock().len()
+    /// How many requests are reading another request's fill.
+    pub fn followers(&self) -> u64 {
+        self.followers.load(Ordering::Relaxed)
     }
 
     fn leave(&self, flight: &Arc<Flight>) {

@@ -51,7 +51,7 @@ impl Proxy {
     fn write_reason(&self, exchange: &Exchange) -> Reason {
         if !exchange.ruling.config.enabled {
             Reason::Disabled
-        } else if exchange.asked.overridden {
+        } else if exchange.asked.method_override {
             Reason::OverrideField
         } else {
             Reason::Method
