@@ -63,6 +63,12 @@ pub fn literal(text: &str) -> String {
     globset::escape(text)
 }
 
+/// Whether a pattern can be read; the error is a sentence for its writer.
+pub fn check_pattern(glob: &str) -> Result<(), String> {
+    let built = GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
+    built.map(drop).map_err(|error| error.kind().to_string())
+}
+
 fn compile(glob: &str) -> Option<GlobMatcher> {
     let glob = GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build().ok()?;
     Some(glob.compile_matcher())

@@ -1,5 +1,6 @@
 //! One request under way: its head, its rule, what it asks, and its content until that is read.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
@@ -212,7 +213,8 @@ impl Exchange {
 
     fn stream(&self, incoming: Incoming, read: Bytes) -> StreamBody {
         let limits = &self.ruling.config.limits;
-        StreamBody::new(incoming, limits.request_body, limits.body_timeout).after(read)
+        let before = if read.is_empty() { VecDeque::new() } else { VecDeque::from([read]) };
+        StreamBody::resumed(before, incoming, limits.request_body, limits.body_timeout)
     }
 
     /// What fills the rule's templates.

@@ -6,7 +6,7 @@ use crate::clock::Now;
 use crate::config::Config;
 use crate::invalidation::{Bounds, Event, Log, Matter, Strength, Tag};
 use crate::policy::reuse::Validity;
-use crate::telemetry::{LogFigures, MemoryFigures, OriginFigures, Snapshot, Source};
+use crate::telemetry::{self, LogFigures, MemoryFigures, OriginFigures, Snapshot, Source};
 
 impl Proxy {
     /// The configuration in force.
@@ -38,7 +38,7 @@ impl Proxy {
             return Ok(PurgeReceipt { position: None, logged: false, matched });
         }
         let receipt = self.log.append(event, self.clock.now());
-        self.metrics.invalidated(Source::Purge, strength(request.soft).into());
+        self.metrics.invalidated(Source::Purge, telemetry::Strength::soft(request.soft));
         let position = ReceiptPosition {
             nonce: receipt.position.nonce.to_string(),
             id: receipt.position.id.to_string(),
