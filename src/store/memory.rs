@@ -97,20 +97,31 @@ impl Memory {
         let Some(slot) = inner.cache.peek(&old.key).filter(|_| new.key == old.key) else {
             return Inserted::Refused;
         };
-        let Some(remade) = slot.replaced(old, &new).filter(|slot| slot.weight() <= inner.cache.largest_slot()) else {
+        let Some(remade) = slot
+            .replaced(old, &new)
+            .filter(|slot| slot.weight() <= inner.cache.largest_slot())
+        else {
             return Inserted::Refused;
         };
         let (swapped, left) = inner.cache.swap(old.key.clone(), remade);
         inner.note_left(&left, Some(&slot));
-        if swapped { Inserted::Stored } else { Inserted::Refused }
+        if swapped {
+            Inserted::Stored
+        } else {
+            Inserted::Refused
+        }
     }
 
     /// Removes this very response, if it is still there.
     pub fn remove(&self, response: &Arc<StoredResponse>) {
         let cache = &self.inner().cache;
         let _lock = self.lock(&response.key);
-        let Some(slot) = cache.peek(&response.key) else { return };
-        let Some(others) = slot.without(response) else { return };
+        let Some(slot) = cache.peek(&response.key) else {
+            return;
+        };
+        let Some(others) = slot.without(response) else {
+            return;
+        };
         if others.is_empty() {
             cache.remove(&response.key);
         } else {

@@ -100,7 +100,10 @@ impl StoredResponse {
 
     /// As what events see it.
     pub fn subject(&self) -> Subject<'_> {
-        Subject { tags: &self.parts.tags, path: &self.parts.path }
+        Subject {
+            tags: &self.parts.tags,
+            path: &self.parts.path,
+        }
     }
 
     /// What the log says of it: one atomic load where nothing was appended since the last check.
@@ -135,10 +138,15 @@ fn weight_of(parts: &Parts) -> u64 {
     let selecting = &parts.selecting.fields;
     let nominated: u64 = selecting
         .iter()
-        .map(|(name, value)| weight::block(name.as_str().len()) + weight::block(value.as_ref().map_or(0, |v| v.len())))
+        .map(|(name, value)| {
+            weight::block(name.as_str().len()) + weight::block(value.as_ref().map_or(0, |v| v.len()))
+        })
         .sum();
     let segments = parts.content.segments();
-    let content: u64 = segments.iter().map(|segment| weight::block(segment.len()) + 48).sum();
+    let content: u64 = segments
+        .iter()
+        .map(|segment| weight::block(segment.len()) + 48)
+        .sum();
     weight::block(size_of::<StoredResponse>() + 16)
         + weight::block(parts.key.canonical().len())
         + weight::block(40)

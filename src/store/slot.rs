@@ -37,7 +37,10 @@ impl Slot {
 
     /// What takes room without holding anything: bytes promised to fills.
     pub(super) fn ballast(weight: u64) -> Self {
-        Self { variants: Variants::Several(Box::new([])), weight }
+        Self {
+            variants: Variants::Several(Box::new([])),
+            weight,
+        }
     }
 
     /// What it takes from `store.memory`, bytes.
@@ -60,13 +63,20 @@ impl Slot {
 
     /// The newest variant that a request with these fields selects (RFC 9111 §4.1).
     pub fn select(&self, request: &HeaderMap) -> Option<&Arc<StoredResponse>> {
-        self.variants().iter().find(|variant| variant.selecting.matches(request))
+        self.variants()
+            .iter()
+            .find(|variant| variant.selecting.matches(request))
     }
 
     /// The variants with `new` first, in place of the one that is selected alike, cut to `most`
     /// variants and `room` bytes. `None` where the one it would replace is newer, by when their
     /// fetches were sent.
-    pub(super) fn with(slot: Option<&Slot>, new: &Arc<StoredResponse>, most: usize, room: u64) -> Option<Slot> {
+    pub(super) fn with(
+        slot: Option<&Slot>,
+        new: &Arc<StoredResponse>,
+        most: usize,
+        room: u64,
+    ) -> Option<Slot> {
         let mut variants = vec![Arc::clone(new)];
         let mut weight = OVERHEAD + new.weight() + 16;
         for variant in slot.map_or(&[][..], Slot::variants) {
@@ -88,7 +98,10 @@ impl Slot {
     /// The variants with `new` in the place of `old`; `None` where `old` is not among them.
     pub(super) fn replaced(&self, old: &Arc<StoredResponse>, new: &Arc<StoredResponse>) -> Option<Slot> {
         self.holds(old).then(|| {
-            let others = self.variants().iter().filter(|variant| !Arc::ptr_eq(variant, old));
+            let others = self
+                .variants()
+                .iter()
+                .filter(|variant| !Arc::ptr_eq(variant, old));
             // What was stored meanwhile and is selected as `new` is stays before it.
             Slot::new(std::iter::once(new).chain(others).cloned().collect())
         })
@@ -96,16 +109,26 @@ impl Slot {
 
     /// The variants without `gone`; `None` where it is not among them.
     pub(super) fn without(&self, gone: &Arc<StoredResponse>) -> Option<Vec<Arc<StoredResponse>>> {
-        self.holds(gone)
-            .then(|| self.variants().iter().filter(|variant| !Arc::ptr_eq(variant, gone)).cloned().collect())
+        self.holds(gone).then(|| {
+            self.variants()
+                .iter()
+                .filter(|variant| !Arc::ptr_eq(variant, gone))
+                .cloned()
+                .collect()
+        })
     }
 
     fn holds(&self, response: &Arc<StoredResponse>) -> bool {
-        self.variants().iter().any(|variant| Arc::ptr_eq(variant, response))
+        self.variants()
+            .iter()
+            .any(|variant| Arc::ptr_eq(variant, response))
     }
 }
 
 /// Which fetch was sent later: by what of the log it had seen, then by the clock.
 fn sent(a: &StoredResponse, b: &StoredResponse) -> Ordering {
-    a.mark.stamp.cmp(&b.mark.stamp).then(a.mark.fetched.cmp(&b.mark.fetched))
+    a.mark
+        .stamp
+        .cmp(&b.mark.stamp)
+        .then(a.mark.fetched.cmp(&b.mark.fetched))
 }
