@@ -230,8 +230,17 @@ fn a_validated_response_takes_the_place_of_the_very_one_that_was_validated() {
     assert_eq!(memory.replace(&landed, Arc::clone(&freshened)), Inserted::Stored);
     assert!(!holds(&memory, &landed) && holds(&memory, &freshened));
 
-    memory.remove(&freshened);
-    assert_eq!(memory.replace(&freshened, landed), Inserted::Refused);
+    let other = variant("/a", "de", 0, 0);
+    memory.insert(Arc::clone(&other));
+    assert_eq!(
+        memory.replace(&freshened, variant("/a", "de", 0, 1)),
+        Inserted::Stored
+    );
+    assert_eq!(memory.find(&key("/a")).unwrap().variants().len(), 1);
+
+    let gone = Arc::clone(&memory.find(&key("/a")).unwrap().variants()[0]);
+    memory.remove(&gone);
+    assert_eq!(memory.replace(&gone, landed), Inserted::Refused);
     assert!(memory.find(&key("/a")).is_none());
 }
 
@@ -491,15 +500,15 @@ fn rule_and_path_tags_are_added_where_they_were_left_out() {
     }
 }
 
-/// Prints what 200,000 answers of 4 KiB, and of 200 bytes, add to this process; run by the test
-/// below in a process of its own.
+/// Prints what answers of one size, more than there is room for, add to this process; run by the
+/// test below in a process of its own.
 #[test]
 #[ignore = "measures its own process; the next test runs it"]
 fn resident_growth() {
     let size: usize = std::env::var("LARDER_TEST_SIZE").unwrap().parse().unwrap();
     let before = resident();
     let memory = Memory::new(store(64 * MIB, 8 * MIB), 32);
-    for n in 0..200_000 {
+    for n in 0..60_000 {
         memory.insert(response(&format!("/products/{n}"), size));
     }
     println!("growth {} of {:?}", resident() - before, memory.stats());
@@ -529,6 +538,6 @@ fn the_process_grows_by_what_the_tier_counts() {
             .nth(1)
             .and_then(|rest| rest.split(' ').next());
         let growth: u64 = growth.unwrap_or_else(|| panic!("{printed}")).parse().unwrap();
-        assert!((48 * MIB..=71 * MIB).contains(&growth), "{size}: {printed}");
+        assert!((56 * MIB..=71 * MIB).contains(&growth), "{size}: {printed}");
     }
 }

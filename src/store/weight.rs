@@ -4,8 +4,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// A reference count beside shared bytes.
-const SHARED: usize = 40;
+/// The reference count that shared bytes have beside them.
+pub(super) const SHARED: usize = 24;
 /// An entry of a header map, as the `http` crate lays it out: name, value, hash, links.
 const FIELD: usize = size_of::<HeaderName>() + size_of::<HeaderValue>() + 32;
 /// A further value of one name there.
@@ -29,16 +29,23 @@ pub(super) fn fields(fields: &HeaderMap) -> u64 {
     // The index is a power of two, kept at most three quarters full, and has 4 bytes a place; the
     // entries have room for three quarters of it.
     let places = (names + names / 3).next_power_of_two().max(8);
-    let further = fields.len() - names;
-    let table = block(places * 4)
-        + block((places - places / 4) * FIELD)
-        + block(further.next_power_of_two() * FURTHER_VALUE);
+    let further = match fields.len() - names {
+        0 => 0,
+        some => some.next_power_of_two().max(4),
+    };
+    let table = block(places * 4) + block((places - places / 4) * FIELD) + block(further * FURTHER_VALUE);
     let values: usize = fields.values().map(HeaderValue::len).sum();
-    let names: u64 = fields
-        .keys()
-        .map(|name| block(name.as_str().len()) + block(SHARED))
-        .sum();
-    table + names + block(values) + block(SHARED)
+    table + fields.keys().map(name).sum::<u64>() + block(values) + block(SHARED)
+}
+
+/// A field name's own memory: none for those that the `http` crate knows, whose text is the same
+/// static one every time.
+pub(super) fn name(name: &HeaderName) -> u64 {
+    let text = name.as_str();
+    match HeaderName::from_bytes(text.as_bytes()) {
+        Ok(again) if std::ptr::eq(again.as_str().as_ptr(), text.as_ptr()) => 0,
+        Ok(_) | Err(_) => block(text.len()) + block(SHARED),
+    }
 }
 
 /// A copy of `fields` in memory of its own: the values in one allocation, so that none of them
