@@ -278,11 +278,12 @@ fn a_hundred_thousand_writes_leave_what_keeps_being_read_untouched() {
         }
     }
     // What nobody read meanwhile shares a stripe with several others at worst.
-    let untouched = |(path, tags): &(&String, &Box<[TagId]>)| {
-        log.validity(&Subject { tags, path }, Order(0)) == Validity::Untouched
-    };
-    let kept = paths.iter().zip(&ids).filter(untouched).count();
-    assert!(kept > paths.len() / 2, "{kept} of {} untouched", paths.len());
+    let mut kept = 0;
+    for (path, tags) in paths.iter().zip(&ids) {
+        let validity = log.validity(&Subject { tags, path }, Order(0));
+        kept += usize::from(validity == Validity::Untouched);
+    }
+    assert!(kept * 3 > paths.len() * 2, "{kept} of {} untouched", paths.len());
 }
 
 #[test]
@@ -324,6 +325,7 @@ fn a_reader_beside_the_writer_misses_no_event_up_to_the_order_it_read() {
                 while !ended.load(Ordering::Relaxed) {
                     let order = log.order();
                     for n in order.count().saturating_sub(20)..order.count() {
+                        checks.fetch_add(1, Ordering::Relaxed);
                         let path = format!("/p/{n}");
                         let ids = subject_tags("r", &path, [named(n.to_string())]);
                         let found = log.validity(
@@ -337,7 +339,6 @@ fn a_reader_beside_the_writer_misses_no_event_up_to_the_order_it_read() {
                             matches!(found, Validity::Gone | Validity::Unknown),
                             "{n} at {order:?}: {found:?}"
                         );
-                        checks.fetch_add(1, Ordering::Relaxed);
                     }
                 }
             });

@@ -1,5 +1,6 @@
 //! The memory tier against its bounds, collisions, and the races of storing and validating.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
@@ -511,7 +512,8 @@ fn resident_growth() {
     for n in 0..60_000 {
         memory.insert(response(&format!("/products/{n}"), size));
     }
-    println!("growth {} of {:?}", resident() - before, memory.stats());
+    let growth = resident() - before;
+    writeln!(std::io::stdout(), "growth {growth} of {:?}", memory.stats()).unwrap();
 }
 
 fn resident() -> u64 {
