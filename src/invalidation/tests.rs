@@ -109,7 +109,6 @@ fn an_event_touches_what_carries_its_matter_and_nothing_else() {
 
 #[test]
 fn a_soft_event_never_hides_a_hard_one_of_the_same_tag() {
-    // Trace 4.
     let matter = || tags([named("t"), Tag::Under("/a".to_owned())]);
     let log = log();
     log.append(hard(matter()), at(1));
@@ -135,7 +134,7 @@ fn a_soft_event_never_hides_a_hard_one_after_falling_off() {
 
 #[test]
 fn an_own_event_counts_from_its_append_on() {
-    // Trace 1: the order compared is the one that the append itself raised.
+    // The order compared is the one that the append itself raised.
     let log = log();
     let mark = log.mark(at(1));
     let receipt = log.append(hard(tags([named("t")])), at(2));
@@ -147,7 +146,7 @@ fn an_own_event_counts_from_its_append_on() {
 
 #[test]
 fn a_fill_that_began_before_a_write_is_touched_by_it() {
-    // Traces 2 and 3: the stamp is from before the fetch, not from when its answer is stored.
+    // The stamp is from before the fetch, not from when its answer is stored.
     let log = log();
     let mark = log.mark(at(1));
     log.append(hard(tags([named("t")])), at(2));

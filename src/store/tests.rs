@@ -219,7 +219,7 @@ fn variants_that_together_exceed_their_room_go_oldest_first() {
 
 #[test]
 fn a_validated_response_takes_the_place_of_the_very_one_that_was_validated() {
-    // The fifth trace of the log's protocol: a 304 must not freshen what landed meanwhile.
+    // A 304 must not freshen what landed meanwhile.
     let memory = memory();
     let (old, landed) = (variant("/a", "en", 0, 0), variant("/a", "en", 0, 1));
     let freshened = variant("/a", "en", 0, 2);
