@@ -236,3 +236,63 @@ impl StreamBody {
         Self::over(VecDeque::new(), Source::Script(script), limit, stall)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::super::tests::Script;
+    use super::*;
+
+    /// The next chunk; `None` at the end.
+    fn next(body: &mut StreamBody) -> Option<Result<Bytes, UploadFault>> {
+        match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(next) => next.map(|frame| frame.map(|frame| frame.into_data().unwrap())),
+            Poll::Pending => panic!("nothing there"),
+        }
+    }
+
+    fn body(before: &[&'static str], rest: &[&'static str], limit: Option<u64>) -> StreamBody {
+        let chunk = |text: &&'static str| Bytes::from_static(text.as_bytes());
+        let rest = Source::Script(Script::of(rest.iter().map(chunk)));
+        StreamBody::over(
+            before.iter().map(chunk).collect(),
+            rest,
+            limit,
+            Duration::from_secs(1),
+        )
+    }
+
+    #[test]
+    fn what_was_read_before_comes_first_and_counts() {
+        let mut whole = body(&["ab", "cd"], &["ef"], Some(6));
+        assert_eq!(whole.size_hint().exact(), Some(6));
+        for expected in ["ab", "cd", "ef"] {
+            assert!(!whole.is_sent());
+            assert_eq!(next(&mut whole).unwrap().unwrap(), expected);
+        }
+        assert!(whole.is_sent() && next(&mut whole).is_none());
+
+        assert!(body(&["ab"], &["cd"], Some(3)).is_too_large());
+        let mut over = body(&["ab"], &["cd"], Some(3));
+        assert!(next(&mut over).unwrap().is_ok());
+        assert!(matches!(next(&mut over), Some(Err(UploadFault::TooLarge))));
+    }
+
+    #[test]
+    fn it_goes_back_to_the_beginning_until_it_may_forget() {
+        let mut content = body(&["ab"], &["cd", "ef"], Some(6));
+        for taken in 0..4 {
+            content.rewind();
+            assert_eq!(content.size_hint().exact(), Some(6));
+            for expected in ["ab", "cd", "ef"].iter().take(taken) {
+                assert_eq!(next(&mut content).unwrap().unwrap(), expected);
+            }
+            assert!(content.is_replayable());
+        }
+        assert!(next(&mut content).is_none());
+        content.forget();
+        content.rewind();
+        assert!(!content.is_replayable() && next(&mut content).is_none());
+    }
+}

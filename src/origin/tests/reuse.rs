@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 
 use super::support::*;
 use crate::clock::Clock;
-use crate::origin::{Connect, Connecting, ErrorKind, Io, Origin, Sent};
+use crate::origin::{Connect, Connecting, ErrorKind, Io, Origin, Sent, Tcp};
 use crate::tasks::Tasks;
 
 #[tokio::test]
@@ -152,6 +152,45 @@ async fn an_unsafe_request_gets_a_fresh_connection_until_the_origin_has_proven_p
         text(client.forward(post("x")).await.unwrap()).await;
     }
     assert_eq!(origin.connections(), 4);
+}
+
+#[tokio::test]
+async fn after_a_silent_end_unsafe_requests_stay_below_a_quarter_of_that_rest() {
+    let (close, closing) = tokio::sync::watch::channel(false);
+    let origin = TestOrigin::start(move |number, mut peer| {
+        let mut closing = closing.clone();
+        async move {
+            if number > 0 {
+                return peer.serve(OK).await;
+            }
+            peer.request().await;
+            peer.send(OK).await;
+            closing.wait_for(|close| *close).await.unwrap();
+        }
+    })
+    .await;
+    let clock = Clock::manual(std::time::SystemTime::UNIX_EPOCH);
+    let settings = crate::config::Origin {
+        idle_timeout: Duration::from_secs(60),
+        ..origin.settings()
+    };
+    let client = Origin::new(
+        &settings,
+        Arc::new(Tcp::new(&settings)),
+        clock.clone(),
+        Tasks::new(),
+    );
+    text(client.forward(get()).await.unwrap()).await;
+    clock.advance(Duration::from_millis(1600));
+    close.send(true).unwrap();
+    until("the end was noticed while it rested", || client.stats().idle == 0).await;
+    client.inner.pool.trust();
+    text(client.forward(get()).await.unwrap()).await;
+    text(client.forward(post("x")).await.unwrap()).await;
+    assert_eq!(origin.connections(), 2);
+    clock.advance(Duration::from_millis(480));
+    text(client.forward(post("x")).await.unwrap()).await;
+    assert_eq!(origin.connections(), 3);
 }
 
 #[tokio::test]

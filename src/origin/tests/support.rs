@@ -29,6 +29,20 @@ pub(in crate::origin) struct Script {
 }
 
 impl Script {
+    /// Chunks that are all there.
+    pub(in crate::origin) fn of(chunks: impl Iterator<Item = Bytes>) -> Script {
+        let (sender, frames) = mpsc::unbounded_channel();
+        let mut length = 0;
+        for chunk in chunks {
+            length += chunk.len() as u64;
+            sender.send(chunk).unwrap();
+        }
+        Script {
+            frames,
+            length: Some(length),
+        }
+    }
+
     pub(in crate::origin) fn size_hint(&self) -> SizeHint {
         self.length.map(SizeHint::with_exact).unwrap_or_default()
     }
