@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::client::{Client, ClientError, causes};
 use super::runtime::Signals;
 use super::{Front, Output, Start, StartFailure};
-use crate::config::{self, Overrides, Source};
+use crate::config::{self, AccessLog, Overrides, Source};
 
 use live::{Figures, Seen};
 use shop::Shop;
@@ -104,8 +104,10 @@ async fn open(args: &DemoArgs, shop: &Shop, start: Start) -> Result<Front, DemoE
         name: "config/examples/shop.yaml".to_owned(),
         text: RULES.to_owned(),
     };
-    let loaded = config::load(Some(rules), &BTreeMap::new(), &flags)
+    let mut loaded = config::load(Some(rules), &BTreeMap::new(), &flags)
         .map_err(|problems| DemoError::Rules(problems.render(false)))?;
+    // Lines about slow requests, which here is what the shop is for, would bury the figures.
+    loaded.config.log.access = AccessLog::Off;
     start(loaded.config).await.map_err(DemoError::Start)
 }
 
@@ -166,5 +168,77 @@ async fn watch(out: &mut dyn Write, admin: SocketAddr, shop: &Shop, always: bool
             out.flush()?;
         }
         last = figures;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::admin::{self, AdminState, PurgeReceipt};
+    use crate::tasks::Tasks;
+    use crate::telemetry::{Metrics, Snapshot};
+
+    /// The bare shop where Larder would be, and an admin port that has counted nothing.
+    async fn bare(shop: &Shop) -> Front {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let front = Front {
+            listen: shop.address(),
+            admin: listener.local_addr().unwrap(),
+            drain: Box::new(|| Box::pin(std::future::ready(true))),
+        };
+        let state = AdminState {
+            token: None,
+            ready: Arc::new(AtomicBool::new(true)),
+            metrics: Arc::new(Metrics::new(&[], 0)),
+            snapshot: Arc::new(Snapshot::default),
+            purge: Arc::new(|_| Box::pin(std::future::ready(Ok(PurgeReceipt::default())))),
+        };
+        Tasks::new().detach(admin::serve(listener, state, std::future::pending()));
+        front
+    }
+
+    #[tokio::test]
+    async fn a_drive_shows_a_line_a_second_and_ends_with_the_table() {
+        let shop = Shop::start(0.0).await.unwrap();
+        let front = bare(&shop).await;
+        let args = DemoArgs {
+            drive: Some(2),
+            listen: None,
+            admin: None,
+            seed: 1,
+        };
+        let mut out = Vec::new();
+        perform(&args, &mut out, &front, &shop).await.unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let lines = shown.lines().filter(|line| line.contains("origin p50")).count();
+        assert!((1..=3).contains(&lines), "{shown}");
+        assert!(
+            shown.contains("GET /products/{sku}") && shown.contains("calls to the origin"),
+            "{shown}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_welcome_names_every_address_and_calls_that_a_shell_takes() {
+        let shop = Shop::start(0.0).await.unwrap();
+        let front = bare(&shop).await;
+        let text = welcome(&front, &shop);
+        for address in [shop.address(), front.listen, front.admin] {
+            assert!(text.contains(&format!("http://{address}")), "{text}");
+        }
+        let listed = format!(
+            "curl -i 'http://{}/products?category=tea&limit=5'\n",
+            front.listen
+        );
+        assert!(text.contains(&listed), "{text}");
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_replaced_by_any() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(free(&taken.local_addr().unwrap().to_string()), "127.0.0.1:0");
     }
 }
