@@ -23,7 +23,7 @@ macro_rules! reasons {
 
             /// One sentence for people.
             pub const fn explanation(self) -> &'static str {
-                match self { $(Reason::$variant => concat!($($doc),+),)+ }
+                match self { $(Reason::$variant => concat!($($doc),+).trim_ascii(),)+ }
             }
         }
     };
