@@ -52,6 +52,7 @@ pub(super) struct Key {
 
 impl Node {
     /// The entry `key` of a mapping.
+    #[cfg(test)]
     pub fn entry(&self, key: &str) -> Option<&Node> {
         let Value::Map(entries) = &self.value else {
             return None;

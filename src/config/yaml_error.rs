@@ -162,10 +162,10 @@ fn by_kind(kind: &ErrorKind, source: &Source, at: usize) -> Advice {
         ErrorKind::MismatchedFlowCollectionEnd { open, .. } | ErrorKind::UnclosedFlowCollection { open } => {
             unclosed_bracket(source, at, *open)
         }
-        ErrorKind::UnexpectedEofInFlowSequence | ErrorKind::InvalidColonPlacement => {
+        ErrorKind::UnexpectedEofFlowSequence | ErrorKind::InvalidColonPlacement => {
             unclosed_bracket(source, at, '[')
         }
-        ErrorKind::UnexpectedEofInFlowMapping | ErrorKind::UnexpectedEofInImplicitFlowMapping => {
+        ErrorKind::UnexpectedEofFlowMapping | ErrorKind::UnexpectedEofImplicitFlowMapping => {
             unclosed_bracket(source, at, '{')
         }
         ErrorKind::ExpectedFlowSequenceSeparator => unclosed_bracket(source, at, '['),

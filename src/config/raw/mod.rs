@@ -14,7 +14,6 @@ pub(super) use key::{RawBody, RawKey, RawQuery};
 pub(super) use limits::RawLimits;
 pub(super) use origin::{RawHost, RawOrigin};
 pub(super) use rule::{RawRule, Terms};
-pub(super) use share::RawShare;
 pub(super) use ttl::RawTtl;
 
 use super::model::{AccessLog, Forwarded, LogFormat};
