@@ -207,10 +207,6 @@ impl Lead {
         self.flights.leave(&self.flight);
     }
 
-    /// The order of the log that the fill was stamped with.
-    pub fn stamp(&self) -> Order {
-        self.flight.stamp
-    }
 }
 
 impl Drop for Lead {

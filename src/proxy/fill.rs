@@ -17,7 +17,7 @@ use crate::clock::Now;
 use crate::config::Rule;
 use crate::fields::connection;
 use crate::fields::via::Pseudonym;
-use crate::invalidation::{Mark, Subject, TagId};
+use crate::invalidation::{Mark, TagId};
 use crate::origin::{OriginBody, OriginError, Outgoing, RequestBody};
 use crate::policy::key::{CacheKey, Lookup};
 use crate::policy::reuse::Validity;
@@ -454,11 +454,4 @@ pub(super) fn clean_answer(fields: &mut HeaderMap, pseudonym: &Pseudonym) {
     connection::strip_response(fields);
     fields.remove(header::CONTENT_LENGTH);
     pseudonym.append(fields, http::Version::HTTP_11);
-}
-
-/// What a fill can be invalidated by, as the log asks for it.
-impl Arrival {
-    pub(super) fn subject(&self) -> Subject<'_> {
-        Subject { tags: &self.tags, path: &self.path }
-    }
 }

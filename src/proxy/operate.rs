@@ -46,6 +46,7 @@ impl Proxy {
         Ok(PurgeReceipt { position: Some(position), logged: receipt.logged, matched })
     }
 
+    /// The figures of everything behind the data path; those of the server are the caller's.
     pub fn snapshot(&self, started: Now) -> Snapshot {
         let now = self.clock.now();
         let (memory, log, origin) = (self.memory.stats(), self.log.stats(), self.origin.stats());
