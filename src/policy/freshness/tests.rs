@@ -1,7 +1,9 @@
 use super::*;
 use http::HeaderName;
 
-fn message(lines: &[(&str, &str)]) -> HeaderMap {
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
+fn message(lines: Lines<'_>) -> HeaderMap {
     let mut fields = HeaderMap::new();
     for (name, value) in lines {
         let name: HeaderName = name.parse().unwrap();
@@ -61,7 +63,7 @@ fn of(rule: &Rule, status: u16, lines: &[(&str, &str)], may_guess: bool) -> Resu
 fn the_origins_lifetime_is_the_first_source_present() {
     use Lifetime::{Guessed, Stated, Unstated};
     let cc = "cache-control";
-    let table: &[(&[(&str, &str)], Lifetime, &str)] = &[
+    let table: &[(Lines<'_>, Lifetime, &str)] = &[
         (
             &[(cc, "s-maxage=10, max-age=20"), ("expires", ONE)],
             Stated(secs(10)),
@@ -259,7 +261,14 @@ fn beyond_those_statuses_only_explicit_words_or_a_named_status_count() {
 #[test]
 fn clamping_bounds_what_the_origin_says_and_fills_in_where_it_is_silent() {
     use Lifetime::{Ruled, Stated};
-    let table: &[(Option<u64>, u16, Option<&str>, Result<Lifetime, Reason>, &str)] = &[
+    type Row = (
+        Option<u64>,
+        u16,
+        Option<&'static str>,
+        Result<Lifetime, Reason>,
+        &'static str,
+    );
+    let table: &[Row] = &[
         (
             Some(300),
             200,

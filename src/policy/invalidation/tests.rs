@@ -72,7 +72,8 @@ fn safe_methods_drop_nothing() {
 #[test]
 fn an_answer_names_paths_of_the_same_origin() {
     let (loc, cl) = ("location", "content-location");
-    let table: &[(&[(&str, &str)], &[&str])] = &[
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let table: &[Row<'_>] = &[
         (&[], &[]),
         (&[(loc, "/orders/1")], &["/orders/1"]),
         (&[(loc, "1")], &["/shop/1"]),
