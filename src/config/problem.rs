@@ -114,7 +114,11 @@ impl Excerpt {
             return;
         }
         let carets = ink.paint("31;1", &"^".repeat(self.width.max(1)));
-        let label = if self.label.is_empty() { String::new() } else { format!(" {}", printable(&self.label)) };
+        let label = if self.label.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", printable(&self.label))
+        };
         let pad = " ".repeat(self.before);
         out.push_str(&format!("{:gutter$} |\n{number:>gutter$} | {}\n", "", self.text));
         out.push_str(&format!("{:gutter$} | {pad}{carets}{label}\n", ""));
@@ -128,14 +132,20 @@ struct Ink {
 
 impl Ink {
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.colour {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
 /// Without control characters: a file must not be able to move a terminal's cursor.
 pub(super) fn printable(text: &str) -> String {
     let safe = |c: char| c == '\n' || !(c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c));
-    text.chars().map(|c| if safe(c) { c } else { '\u{fffd}' }).collect()
+    text.chars()
+        .map(|c| if safe(c) { c } else { '\u{fffd}' })
+        .collect()
 }
 
 impl fmt::Display for Problem {

@@ -23,7 +23,12 @@ pub(super) struct Report {
 impl Report {
     /// Nothing wrong yet.
     pub fn new(source: Option<Arc<Source>>) -> Self {
-        Report { source, problems: Vec::new(), spare: blank(), dropped: 0 }
+        Report {
+            source,
+            problems: Vec::new(),
+            spare: blank(),
+            dropped: 0,
+        }
     }
 
     /// Notes an error; the result takes label, cause and fix.
@@ -34,6 +39,13 @@ impl Report {
     /// Notes a warning; the result takes label, cause and fix.
     pub fn warn(&mut self, place: &Place, title: impl Into<String>) -> &mut Problem {
         self.push(Severity::Warning, place, title.into())
+    }
+
+    /// Replaces the fix of the problem noted last.
+    pub fn amend(&mut self, fix: String) {
+        if let (0, Some(last)) = (self.dropped, self.problems.last_mut()) {
+            last.fix = Some(fix);
+        }
     }
 
     /// Whether an error was noted.
@@ -59,7 +71,11 @@ impl Report {
                 Some(excerpt)
             }
             Place::Given { name, value } => Some(Excerpt {
-                file: if name.starts_with('-') { "command line".into() } else { "environment".into() },
+                file: if name.starts_with('-') {
+                    "command line".into()
+                } else {
+                    "environment".into()
+                },
                 position: None,
                 text: shorten(&format!("{name}={value}")),
                 before: name.chars().count() + 1,
@@ -86,13 +102,26 @@ impl Report {
             rest.title = format!("and {} more problems", self.dropped);
             self.problems.push(rest);
         }
-        let (errors, warnings) = self.problems.into_iter().partition(|p| p.severity == Severity::Error);
+        let (errors, warnings) = self
+            .problems
+            .into_iter()
+            .partition(|p| p.severity == Severity::Error);
         (Problems(errors), warnings)
     }
 
     fn push(&mut self, severity: Severity, place: &Place, title: String) -> &mut Problem {
-        let at = if self.problems.len() < KEPT { self.excerpt(place, "") } else { None };
-        let problem = Problem { severity, title, at, order: place.start(), ..blank() };
+        let at = if self.problems.len() < KEPT {
+            self.excerpt(place, "")
+        } else {
+            None
+        };
+        let problem = Problem {
+            severity,
+            title,
+            at,
+            order: place.start(),
+            ..blank()
+        };
         if self.problems.len() >= KEPT {
             self.dropped += 1;
             self.spare = problem;
@@ -158,14 +187,21 @@ mod tests {
     use super::*;
 
     fn report(text: &str) -> Report {
-        Report::new(Some(Arc::new(Source { name: "t.yaml".into(), text: text.into() })))
+        Report::new(Some(Arc::new(Source {
+            name: "t.yaml".into(),
+            text: text.into(),
+        })))
     }
 
     #[test]
     fn a_long_line_is_cut_around_its_caret() {
         let text = "[".repeat(10_000_000);
         let mut report = report(&text);
-        let at = report.error(&Place::File(5_000_000..5_000_001), "deep").at.clone().unwrap();
+        let at = report
+            .error(&Place::File(5_000_000..5_000_001), "deep")
+            .at
+            .clone()
+            .unwrap();
         assert!(at.text.chars().count() < 120, "{}", at.text.len());
         assert_eq!(at.position, Some((1, 5_000_001)));
         assert_eq!(at.text.chars().nth(at.before), Some('['));

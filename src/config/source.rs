@@ -25,10 +25,18 @@ impl Source {
     /// The bytes of the line around an offset, without its line break.
     pub(super) fn line_around(&self, offset: usize) -> Range<usize> {
         let offset = self.boundary(offset);
-        let start = self.text.get(..offset).and_then(|t| t.rfind('\n')).map_or(0, |at| at + 1);
+        let start = self
+            .text
+            .get(..offset)
+            .and_then(|t| t.rfind('\n'))
+            .map_or(0, |at| at + 1);
         let rest = self.text.get(offset..).unwrap_or_default();
         let end = offset + rest.find('\n').unwrap_or(rest.len());
-        let end = if self.text.get(start..end).is_some_and(|l| l.ends_with('\r')) { end - 1 } else { end };
+        let end = if self.text.get(start..end).is_some_and(|l| l.ends_with('\r')) {
+            end - 1
+        } else {
+            end
+        };
         start..end
     }
 
@@ -85,7 +93,10 @@ pub(super) struct Spanned<T> {
 impl<T> Spanned<T> {
     /// A value written at `place`.
     pub fn new(value: T, place: &Place) -> Self {
-        Spanned { value, place: place.clone() }
+        Spanned {
+            value,
+            place: place.clone(),
+        }
     }
 }
 
@@ -95,7 +106,10 @@ mod tests {
 
     #[test]
     fn positions_count_characters_and_start_at_one() {
-        let source = Source { name: "x".into(), text: "a: ü\r\nbö: 1\n".into() };
+        let source = Source {
+            name: "x".into(),
+            text: "a: ü\r\nbö: 1\n".into(),
+        };
         for (offset, expected) in [(0, (1, 1)), (5, (1, 5)), (7, (2, 1)), (10, (2, 3)), (99, (3, 1))] {
             assert_eq!(source.position(offset), expected, "offset {offset}");
         }

@@ -1,0 +1,9 @@
+//! The pool against a scripted origin over real sockets, which counts what it saw.
+
+mod closing;
+mod failures;
+mod reuse;
+mod support;
+mod uploads;
+
+pub(super) use support::Script;
