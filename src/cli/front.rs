@@ -3,11 +3,10 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use crate::app::{App, Options};
 use crate::config::Config;
-use crate::telemetry;
+use crate::telemetry::StdoutSink;
 
 /// Why Larder did not start.
 pub type StartFailure = Box<dyn std::error::Error + Send + Sync>;
@@ -37,26 +36,25 @@ impl std::fmt::Debug for Front {
     }
 }
 
-/// Brings up the real one, with its access log on standard output.
+/// Brings up the real one, its access log on standard output.
 pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Front, StartFailure>> + Send>> {
-    Box::pin(async {
-        let (access_log, written) = telemetry::stdout_sink();
-        let written = Arc::new(written);
-        let counting = written.clone();
-        let options =
-            Options { access_log, log_dropped: Arc::new(move || counting.dropped()), ..Options::default() };
+    Box::pin(async move {
+        let log = StdoutSink::start();
+        let options = Options {
+            access_log: log.sink,
+            log_dropped: log.dropped,
+            ..Options::default()
+        };
         let app = App::start(config, options).await?;
-        Ok(Front {
-            listen: app.listen_address(),
-            admin: app.admin_address(),
-            drain: Box::new(|| {
-                Box::pin(async move {
-                    let drained = app.drain().await;
-                    // Kept until here: dropped, it writes what is left.
-                    drop(written);
-                    drained
-                })
-            }),
-        })
+        let (listen, admin) = (app.listen_address(), app.admin_address());
+        let drain: Drain = Box::new(move || {
+            Box::pin(async move {
+                let drained = app.drain().await;
+                // The last lines leave here.
+                drop(log.guard);
+                drained
+            })
+        });
+        Ok(Front { listen, admin, drain })
     })
 }
