@@ -11,8 +11,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules that decide and never wait, log or read a clock.
-const PURE: &[&str] =
-    &["fields", "policy", "route", "config/resolve", "config/model", "config/raw", "store/entry"];
+const PURE: &[&str] = &[
+    "fields",
+    "policy",
+    "route",
+    "config/resolve",
+    "config/model",
+    "config/raw",
+    "store/entry",
+];
 
 /// What only code that does something may mention.
 const EFFECTS: &[&str] = &[
@@ -42,9 +49,32 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("invalidation", &["fields", "policy", "route"]),
     ("origin", &["fields", "policy", "telemetry"]),
     ("telemetry", &["fields", "policy"]),
-    ("proxy", &["fields", "policy", "route", "store", "invalidation", "origin", "telemetry"]),
+    (
+        "proxy",
+        &[
+            "fields",
+            "policy",
+            "route",
+            "store",
+            "invalidation",
+            "origin",
+            "telemetry",
+        ],
+    ),
     ("server", &["fields", "policy", "proxy", "telemetry", "origin"]),
-    ("admin", &["fields", "policy", "route", "store", "invalidation", "telemetry", "proxy", "origin"]),
+    (
+        "admin",
+        &[
+            "fields",
+            "policy",
+            "route",
+            "store",
+            "invalidation",
+            "telemetry",
+            "proxy",
+            "origin",
+        ],
+    ),
 ];
 
 /// What every module may know.
@@ -74,7 +104,9 @@ fn dependencies_point_one_way() {
     let mut broken = Vec::new();
     for (path, code) in sources() {
         let module = path.split(['/', '.']).next().unwrap();
-        let Some((_, known)) = MAY_KNOW.iter().find(|(name, _)| *name == module) else { continue };
+        let Some((_, known)) = MAY_KNOW.iter().find(|(name, _)| *name == module) else {
+            continue;
+        };
         for (number, line) in code.lines().enumerate() {
             for used in crate_modules(line) {
                 let common = COMMON.contains(&used.as_str()) && !["fields", "clock"].contains(&module);
@@ -84,7 +116,11 @@ fn dependencies_point_one_way() {
             }
         }
     }
-    assert!(broken.is_empty(), "dependencies against the grain:\n{}", broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "dependencies against the grain:\n{}",
+        broken.join("\n")
+    );
 }
 
 #[test]
@@ -102,8 +138,15 @@ fn every_module_of_the_map_exists_and_no_other_is_unruled() {
 
 #[test]
 fn only_main_prints_or_exits() {
-    let effects =
-        ["println!", "eprintln!", "print!(", "eprint!(", "process::exit", "io::stdout()", "io::stderr()"];
+    let effects = [
+        "println!",
+        "eprintln!",
+        "print!(",
+        "eprint!(",
+        "process::exit",
+        "io::stdout()",
+        "io::stderr()",
+    ];
     let mut broken = Vec::new();
     for (path, code) in sources() {
         if path == "main.rs" {
@@ -118,14 +161,21 @@ fn only_main_prints_or_exits() {
             );
         }
     }
-    assert!(broken.is_empty(), "only main.rs prints or exits:\n{}", broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "only main.rs prints or exits:\n{}",
+        broken.join("\n")
+    );
 }
 
 #[test]
 fn the_crate_names_are_found_in_every_form_of_use() {
     for (line, modules) in [
         ("use crate::store::Entry;", vec!["store"]),
-        ("    let x = crate::proxy::Proxy::new(crate::origin::Pool);", vec!["proxy", "origin"]),
+        (
+            "    let x = crate::proxy::Proxy::new(crate::origin::Pool);",
+            vec!["proxy", "origin"],
+        ),
         ("use crate::{app, server::Listener};", vec!["app", "server"]),
         ("pub(crate) fn x() {}", vec![]),
     ] {
@@ -140,7 +190,9 @@ fn sources() -> Vec<(String, String)> {
     assert!(files.len() > 10, "the source is where this test looks");
     files
         .into_iter()
-        .filter(|path| !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests"))
+        .filter(|path| {
+            !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests")
+        })
         .map(|path| {
             let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
             let code = without_tests_and_comments(&fs::read_to_string(&path).unwrap());
@@ -178,7 +230,8 @@ fn without_tests_and_comments(code: &str) -> String {
 }
 
 fn is_within(path: &str, pure: &str) -> bool {
-    path.strip_prefix(pure).is_some_and(|rest| rest.starts_with(['/', '.', '_']))
+    path.strip_prefix(pure)
+        .is_some_and(|rest| rest.starts_with(['/', '.', '_']))
 }
 
 /// The modules that a line names by `crate::`.
@@ -195,5 +248,8 @@ fn crate_modules(line: &str) -> Vec<String> {
 }
 
 fn first_word(text: &str) -> String {
-    text.trim().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    text.trim()
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect()
 }

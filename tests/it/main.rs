@@ -12,3 +12,17 @@
 )]
 
 mod support;
+
+mod admin;
+mod bad_input;
+mod collapse;
+mod drain;
+mod identity;
+mod limits;
+mod reuse;
+mod schedules;
+mod shop;
+mod streaming;
+mod upgrades;
+mod validation;
+mod writes;

@@ -1,5 +1,6 @@
 //! What the origin answers, step by step: gates, pauses, chunks, and every way to break off.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,8 +8,10 @@ use bytes::Bytes;
 use super::gate::Gate;
 
 /// One step of an answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Step {
+    /// Runs something of the test's, such as a commit.
+    Run(Arc<dyn Fn() + Send + Sync>),
     /// Waits until a test opens the gate.
     Wait(Gate),
     /// Rests.
@@ -25,6 +28,13 @@ pub enum Step {
     Never,
 }
 
+impl Step {
+    /// Runs `action` when the answer comes to this step.
+    pub fn run(action: impl Fn() + Send + Sync + 'static) -> Step {
+        Step::Run(Arc::new(action))
+    }
+}
+
 /// How an answer's content is delimited.
 #[derive(Clone, Copy, Debug)]
 pub enum Framing {
@@ -39,7 +49,7 @@ pub enum Framing {
 }
 
 /// A scripted answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answer {
     pub(super) status: u16,
     pub(super) fields: Vec<(String, String)>,

@@ -44,12 +44,18 @@ impl Client {
     /// Connects over loopback.
     pub async fn connect(address: SocketAddr) -> Client {
         let socket = TcpStream::connect(address).await.expect("Larder accepts");
-        Client { wire: Wire::from(socket), left: Left::Done }
+        Client {
+            wire: Wire::from(socket),
+            left: Left::Done,
+        }
     }
 
     /// A client at the end of an in-memory pipe.
     pub fn over(pipe: DuplexStream) -> Client {
-        Client { wire: Wire::from(pipe), left: Left::Done }
+        Client {
+            wire: Wire::from(pipe),
+            left: Left::Done,
+        }
     }
 
     /// Sends bytes as they are.
@@ -63,7 +69,13 @@ impl Client {
     }
 
     /// Sends a request with `Host` and, where there is content, `Content-Length`.
-    pub async fn send_request(&mut self, method: &str, target: &str, fields: &[(&str, &str)], content: &[u8]) {
+    pub async fn send_request(
+        &mut self,
+        method: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+        content: &[u8],
+    ) {
         let bytes = request_bytes(method, target, fields, content);
         self.send(bytes).await;
     }
@@ -107,7 +119,12 @@ impl Client {
             Ok(()) => End::Complete,
             Err(broken) => End::Broken(broken),
         };
-        Ok(Response { status, fields: head.fields, content: content.freeze(), end })
+        Ok(Response {
+            status,
+            fields: head.fields,
+            content: content.freeze(),
+            end,
+        })
     }
 
     /// Reads an answer's head to a GET; [`Client::piece`] gives its content.
@@ -117,7 +134,9 @@ impl Client {
 
     async fn try_head_of(&mut self, method: &str) -> Result<(u16, Head), Broken> {
         loop {
-            let head = within("an answer's head", self.wire.head()).await?.ok_or(Broken::Closed)?;
+            let head = within("an answer's head", self.wire.head())
+                .await?
+                .ok_or(Broken::Closed)?;
             let status = head.start.split(' ').nth(1).and_then(|s| s.parse::<u16>().ok());
             let status = status.ok_or_else(|| Broken::Malformed(head.start.clone()))?;
             if (102..200).contains(&status) || status == 100 {
@@ -150,7 +169,10 @@ impl Client {
     /// Waits until Larder ends the connection; fails if it sends anything first.
     pub async fn closed(&mut self) {
         let readable = within("the connection's end", self.wire.readable()).await;
-        assert!(matches!(readable, Ok(false) | Err(Broken::Reset)), "more bytes instead of the end");
+        assert!(
+            matches!(readable, Ok(false) | Err(Broken::Reset)),
+            "more bytes instead of the end"
+        );
     }
 
     /// The connection itself, for bytes that are not HTTP.
@@ -195,7 +217,10 @@ impl Response {
 
     /// What Larder says of the request.
     pub fn cache_status(&self) -> CacheStatus {
-        CacheStatus::parse(self.field("cache-status").unwrap_or_else(|| panic!("Cache-Status in {self:?}")))
+        CacheStatus::parse(
+            self.field("cache-status")
+                .unwrap_or_else(|| panic!("Cache-Status in {self:?}")),
+        )
     }
 
     /// The reason word in `Cache-Status`: `hit`, `uri-miss`, `credentials`, ...

@@ -14,7 +14,9 @@ pub struct Gate {
 impl Gate {
     /// A shut gate.
     pub fn shut() -> Gate {
-        Gate { open: watch::Sender::new(false) }
+        Gate {
+            open: watch::Sender::new(false),
+        }
     }
 
     /// Lets everyone through, now and later.

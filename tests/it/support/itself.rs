@@ -7,7 +7,9 @@ async fn a_chunked_answer_arrives_piece_by_piece() {
     let origin = TestOrigin::start().await;
     let gate = Gate::shut();
     let script = gate.clone();
-    origin.on("/x", move |_| Answer::status(200).chunk("one").wait(&script).chunk("two"));
+    origin.on("/x", move |_| {
+        Answer::status(200).chunk("one").wait(&script).chunk("two")
+    });
     let mut client = Client::connect(origin.address()).await;
     client.send_request("GET", "/x?a=1", &[], b"").await;
     assert_eq!(client.head().await.0, 200);

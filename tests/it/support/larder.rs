@@ -1,13 +1,17 @@
 //! Larder in process, on ports of its own.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use larder::app::{App, Options};
 use larder::clock::Clock;
 use larder::config::Config;
+use larder::origin::Connect;
+use tokio::io::DuplexStream;
 
 use super::client::{Client, Response};
+use super::gate::within;
 use super::origin::TestOrigin;
 
 /// A running Larder.
@@ -18,11 +22,40 @@ pub struct TestLarder {
 
 /// How a test wants Larder.
 pub struct LarderBuilder {
-    yaml: String,
+    config: Config,
     clock: Clock,
+    connect: Option<Arc<dyn Connect>>,
 }
 
 impl LarderBuilder {
+    fn of(config: Config) -> LarderBuilder {
+        LarderBuilder {
+            config,
+            clock: Clock::system(),
+            connect: None,
+        }
+    }
+
+    /// Larder before an origin that is reached by other means than a socket.
+    pub fn over(yaml: &str, connect: Arc<dyn Connect>) -> LarderBuilder {
+        let config = config(&whole_yaml(yaml, "http://127.0.0.1:9"));
+        LarderBuilder {
+            connect: Some(connect),
+            ..LarderBuilder::of(config)
+        }
+    }
+
+    /// Larder as a file of this repository says, but for ports and origin.
+    pub fn file(path: &str, origin: &TestOrigin) -> LarderBuilder {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let mut config = config(&std::fs::read_to_string(&path).expect("the file"));
+        config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.admin = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.origin.host = origin.address().ip().to_string();
+        config.origin.port = origin.address().port();
+        LarderBuilder::of(config)
+    }
+
     /// A clock that only [`TestLarder::advance`] and tokio's time move.
     pub fn manual_clock(mut self) -> LarderBuilder {
         self.clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
@@ -31,10 +64,16 @@ impl LarderBuilder {
 
     /// Starts it.
     pub async fn start(self) -> TestLarder {
-        let config = config(&self.yaml);
-        let options = Options { clock: self.clock.clone(), ..Options::default() };
-        let app = App::start(config, options).await.expect("Larder starts");
-        TestLarder { app, clock: self.clock }
+        let options = Options {
+            clock: self.clock.clone(),
+            connect: self.connect,
+            ..Options::default()
+        };
+        let app = App::start(self.config, options).await.expect("Larder starts");
+        TestLarder {
+            app,
+            clock: self.clock,
+        }
     }
 }
 
@@ -72,7 +111,47 @@ impl TestLarder {
 
     /// Larder in front of `origin`; `yaml` needs only what the test is about.
     pub fn build(yaml: &str, origin: &TestOrigin) -> LarderBuilder {
-        LarderBuilder { yaml: whole_yaml(yaml, &origin.url()), clock: Clock::system() }
+        LarderBuilder::of(config(&whole_yaml(yaml, &origin.url())))
+    }
+
+    /// Larder in front of any origin at `url`.
+    pub async fn before(url: &str, yaml: &str) -> TestLarder {
+        LarderBuilder::of(config(&whole_yaml(yaml, url))).start().await
+    }
+
+    /// Asks again until `condition` holds.
+    pub async fn until(&self, what: &str, condition: impl AsyncFn(&TestLarder) -> bool) {
+        within(what, async {
+            while !condition(self).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Waits until this many requests follow others' fills.
+    pub async fn followers(&self, number: usize) {
+        let what = format!("{number} followers");
+        let number = number as f64;
+        self.until(&what, async |larder| {
+            larder.metric("larder_collapsed_followers", &[]).await == number
+        })
+        .await;
+    }
+
+    /// A value once it has stayed the same for a while.
+    pub async fn settled<T: PartialEq>(&self, value: impl Fn() -> T) -> T {
+        within("a value that settles", async {
+            let (mut last, mut same) = (value(), 0);
+            while same < 30 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                let next = value();
+                same = if next == last { same + 1 } else { 0 };
+                last = next;
+            }
+            last
+        })
+        .await
     }
 
     /// Where clients connect.
@@ -80,9 +159,9 @@ impl TestLarder {
         self.app.listen_address()
     }
 
-    /// The running program.
-    pub fn app(&self) -> &App {
-        &self.app
+    /// Serves a client over an in-memory pipe.
+    pub fn serve(&self, pipe: DuplexStream) {
+        self.app.serve(pipe);
     }
 
     /// Moves time ahead.
@@ -113,12 +192,11 @@ impl TestLarder {
         fields: &[(&str, &str)],
         content: &[u8],
     ) -> Response {
-        self.connect().await.request(method, target, fields, content).await.complete()
-    }
-
-    /// POST with JSON.
-    pub async fn post_json(&self, target: &str, json: &str) -> Response {
-        self.request("POST", target, &[("Content-Type", "application/json")], json.as_bytes()).await
+        self.connect()
+            .await
+            .request(method, target, fields, content)
+            .await
+            .complete()
     }
 
     /// GET on the admin port.
@@ -144,7 +222,13 @@ impl TestLarder {
 
     /// A purge; the receipt.
     pub async fn purge(&self, json: &str) -> Response {
-        self.admin("/purge", "POST", &[("Content-Type", "application/json")], json.as_bytes()).await
+        self.admin(
+            "/purge",
+            "POST",
+            &[("Content-Type", "application/json")],
+            json.as_bytes(),
+        )
+        .await
     }
 
     /// The sum of a counter over all its series that carry every one of `labels`.
@@ -160,7 +244,7 @@ impl TestLarder {
     }
 
     /// Drains and stops.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.app.drain().await;
     }
 }

@@ -14,11 +14,10 @@ mod seen;
 mod wire;
 
 pub use answer::{Answer, Step};
-pub use cache_status::CacheStatus;
 pub use client::{Client, End, Response};
 pub use gate::{Gate, within};
 pub use larder::{LarderBuilder, TestLarder};
-pub use origin::{Hold, TestOrigin};
+pub use origin::TestOrigin;
 pub use rng::Rng;
 pub use seen::Seen;
-pub use wire::{Broken, Head, Wire};
+pub use wire::{Broken, Left, Wire};

@@ -83,7 +83,7 @@ impl TestOrigin {
         origin
     }
 
-    /// An origin without a port; [`TestOrigin::serve`] gives it connections.
+    /// An origin without a port; [`TestOrigin::server`] gives it connections.
     pub fn unbound() -> TestOrigin {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
@@ -91,12 +91,11 @@ impl TestOrigin {
             up: watch::Sender::new(true),
             rest: Mutex::default(),
         });
-        TestOrigin { shared, address: ([127, 0, 0, 1], 9).into(), accepting: Mutex::default() }
-    }
-
-    /// Serves one in-memory connection.
-    pub fn serve(&self, pipe: DuplexStream) {
-        tokio::spawn(serve(Arc::clone(&self.shared), Wire::from(pipe)));
+        TestOrigin {
+            shared,
+            address: ([127, 0, 0, 1], 9).into(),
+            accepting: Mutex::default(),
+        }
     }
 
     /// A handle that serves in-memory connections from elsewhere.
@@ -119,14 +118,26 @@ impl TestOrigin {
 
     /// Scripts a path: `/x`, `POST /x`, or `/x/*` for all that begin so; the latest script counts.
     pub fn on(&self, pattern: &str, script: impl Fn(&Seen) -> Answer + Send + Sync + 'static) {
-        self.shared.state.lock().routes.push((pattern.to_owned(), Arc::new(script)));
+        self.shared
+            .state
+            .lock()
+            .routes
+            .push((pattern.to_owned(), Arc::new(script)));
     }
 
     /// Makes all later answers for exactly this path wait.
     pub fn hold(&self, path: &str) -> Hold {
         let gate = Gate::shut();
-        self.shared.state.lock().holds.insert(path.to_owned(), gate.clone());
-        Hold { gate, path: path.to_owned(), shared: Arc::clone(&self.shared) }
+        self.shared
+            .state
+            .lock()
+            .holds
+            .insert(path.to_owned(), gate.clone());
+        Hold {
+            gate,
+            path: path.to_owned(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// Closes each connection after it has rested for as long as `rest` says.
@@ -137,13 +148,22 @@ impl TestOrigin {
     /// The requests for a path so far: `/x`, or `POST /x`; queries do not count.
     pub fn requests(&self, pattern: &str) -> Vec<Seen> {
         let state = self.shared.state.lock();
-        state.seen.iter().filter(|seen| matches(pattern, &seen.method, seen.path())).cloned().collect()
+        state
+            .seen
+            .iter()
+            .filter(|seen| matches(pattern, &seen.method, seen.path()))
+            .cloned()
+            .collect()
     }
 
     /// How many requests for a path came so far.
     pub fn count(&self, pattern: &str) -> usize {
         let state = self.shared.state.lock();
-        state.seen.iter().filter(|seen| matches(pattern, &seen.method, seen.path())).count()
+        state
+            .seen
+            .iter()
+            .filter(|seen| matches(pattern, &seen.method, seen.path()))
+            .count()
     }
 
     /// How many requests came in all.
@@ -155,7 +175,9 @@ impl TestOrigin {
     pub async fn seen(&self, pattern: &str, n: usize) -> Vec<Seen> {
         let mut changes = self.shared.changed.subscribe();
         let what = format!("{n} requests for {pattern} at the origin");
-        within(&what, changes.wait_for(|_| self.count(pattern) >= n)).await.expect("the origin lives");
+        within(&what, changes.wait_for(|_| self.count(pattern) >= n))
+            .await
+            .expect("the origin lives");
         self.requests(pattern)
     }
 
@@ -168,7 +190,9 @@ impl TestOrigin {
     pub async fn open_at_most(&self, n: usize) {
         let mut changes = self.shared.changed.subscribe();
         let open = || self.shared.state.lock().open;
-        within("connections to end", changes.wait_for(|_| open() <= n)).await.expect("the origin lives");
+        within("connections to end", changes.wait_for(|_| open() <= n))
+            .await
+            .expect("the origin lives");
     }
 
     /// As after `kill -9`: the port refuses, open connections are reset.
@@ -213,7 +237,11 @@ impl Shared {
             seen.before = *count;
             *count += 1;
             state.seen.push(seen.clone());
-            let script = state.routes.iter().rev().find(|(pattern, _)| matches(pattern, &seen.method, &path));
+            let script = state
+                .routes
+                .iter()
+                .rev()
+                .find(|(pattern, _)| matches(pattern, &seen.method, &path));
             let handler = script.map(|(_, handler)| Arc::clone(handler));
             (seen, handler, state.holds.get(&path).cloned())
         });

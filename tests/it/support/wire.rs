@@ -60,13 +60,19 @@ pub enum Left {
 impl From<TcpStream> for Wire {
     fn from(socket: TcpStream) -> Wire {
         let _ = socket.set_nodelay(true);
-        Wire { io: Io::Tcp(socket), ahead: BytesMut::new() }
+        Wire {
+            io: Io::Tcp(socket),
+            ahead: BytesMut::new(),
+        }
     }
 }
 
 impl From<DuplexStream> for Wire {
     fn from(pipe: DuplexStream) -> Wire {
-        Wire { io: Io::Memory(pipe), ahead: BytesMut::new() }
+        Wire {
+            io: Io::Memory(pipe),
+            ahead: BytesMut::new(),
+        }
     }
 }
 
@@ -100,7 +106,11 @@ impl Wire {
 
     /// Waits until at least one byte has come; `false` if the connection ends instead.
     pub async fn readable(&mut self) -> Result<bool, Broken> {
-        if self.ahead.is_empty() { self.more().await } else { Ok(true) }
+        if self.ahead.is_empty() {
+            self.more().await
+        } else {
+            Ok(true)
+        }
     }
 
     /// Reads and drops; `false` once the connection has ended.
@@ -117,7 +127,11 @@ impl Wire {
                 return parse_head(&text[..end]).map(Some);
             }
             if !self.more().await? {
-                return if self.ahead.is_empty() { Ok(None) } else { Err(Broken::Closed) };
+                return if self.ahead.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(Broken::Closed)
+                };
             }
         }
     }
@@ -209,11 +223,17 @@ impl Head {
 
     /// What content follows: `Transfer-Encoding` before `Content-Length` before `otherwise`.
     pub fn framing(&self, otherwise: Left) -> Result<Left, Broken> {
-        if self.field("transfer-encoding").is_some_and(|v| v.to_ascii_lowercase().contains("chunked")) {
+        if self
+            .field("transfer-encoding")
+            .is_some_and(|v| v.to_ascii_lowercase().contains("chunked"))
+        {
             return Ok(Left::Chunk(None));
         }
         match self.field("content-length") {
-            Some(digits) => digits.parse().map(Left::Length).map_err(|_| Broken::Malformed(digits.to_owned())),
+            Some(digits) => digits
+                .parse()
+                .map(Left::Length)
+                .map_err(|_| Broken::Malformed(digits.to_owned())),
             None => Ok(otherwise),
         }
     }

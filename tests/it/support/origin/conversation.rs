@@ -29,7 +29,9 @@ pub(super) async fn hold(shared: &Shared, wire: &mut Wire, number: usize) -> Aft
         if !matches!(readable, Ok(true)) {
             return After::Close;
         }
-        let Some(seen) = request(wire, number).await else { return After::Close };
+        let Some(seen) = request(wire, number).await else {
+            return After::Close;
+        };
         let (seen, answer, held) = shared.record(seen);
         if let Some(gate) = held {
             gate.passed().await;
@@ -58,7 +60,14 @@ async fn request(wire: &mut Wire, connection: usize) -> Option<Seen> {
     let Head { start, fields } = head;
     let mut words = start.split(' ').map(str::to_owned);
     let (method, target) = (words.next()?, words.next()?);
-    Some(Seen { connection, before: 0, method, target, fields, content: content.freeze() })
+    Some(Seen {
+        connection,
+        before: 0,
+        method,
+        target,
+        fields,
+        content: content.freeze(),
+    })
 }
 
 async fn speak(wire: &mut Wire, seen: &Seen, answer: Answer) -> Spoken {
@@ -82,6 +91,7 @@ async fn speak(wire: &mut Wire, seen: &Seen, answer: Answer) -> Spoken {
 
 async fn take(wire: &mut Wire, step: Step, framing: Framing) -> Spoken {
     match step {
+        Step::Run(action) => action(),
         Step::Wait(gate) => gate.passed().await,
         Step::Pause(time) => tokio::time::sleep(time).await,
         Step::Raw(bytes) => send(wire, &bytes).await?,
