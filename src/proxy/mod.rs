@@ -1,1 +1,210 @@
-//! proxy.
+//! The data path: the only module that knows all the others.
+//!
+//! [`Proxy::handle`] is the table of steps in code: one call a step, a `match` on what it
+//! returned, no flags carried between steps. A hit is answered there and then; everything that
+//! has to wait goes through one boxed future.
+
+mod admit;
+mod collapse;
+mod exchange;
+mod fill;
+mod forward;
+mod lookup;
+mod outcome;
+mod problem;
+mod record;
+mod respond;
+mod service;
+pub mod stream;
+mod unstorable;
+mod upgrade;
+mod write;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::Request;
+use hyper::body::Incoming;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::invalidation::Log;
+use crate::origin::Origin;
+use crate::policy::key::{KeyBody, KeyMaker, Keyed, Lookup};
+use crate::policy::Reason;
+use crate::server::ConnState;
+use crate::store::Memory;
+use crate::tasks::Tasks;
+use crate::telemetry::{AccessLogger, Metrics};
+
+use admit::Admission;
+use collapse::Flights;
+use exchange::Exchange;
+use lookup::Found;
+use unstorable::Unstorable;
+
+pub use service::{Answering, ConnService};
+
+/// One configuration in force, with what is compiled from it. Swapped whole.
+#[derive(Debug)]
+pub struct Ruling {
+    /// The configuration.
+    pub config: Config,
+    keys: KeyMaker,
+}
+
+/// Everything a request needs, shared by all connections.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Swapped when the rules change; a request keeps the one it began with.
+    ruling: ArcSwap<Ruling>,
+    /// Hides identities in keys; drawn once, so that keys survive a change of rules.
+    identity_secret: [u8; 32],
+    memory: Memory,
+    log: Log,
+    origin: Origin,
+    flights: Flights,
+    /// Keys whose last answer could not be stored: not collapsed for a while.
+    unstorable: Unstorable,
+    metrics: Arc<Metrics>,
+    access: AccessLogger,
+    clock: Clock,
+    tasks: Tasks,
+    /// This instance's name in `Via`; a request that carries it has been here before.
+    pseudonym: String,
+}
+
+/// What [`Proxy::new`] is made of.
+#[derive(Debug)]
+pub struct ProxyParts {
+    /// The configuration in force at the start.
+    pub config: Config,
+    /// The memory tier.
+    pub memory: Memory,
+    /// The invalidation log.
+    pub log: Log,
+    /// The origin.
+    pub origin: Origin,
+    /// Every metric.
+    pub metrics: Arc<Metrics>,
+    /// The access log.
+    pub access: AccessLogger,
+    /// Time.
+    pub clock: Clock,
+    /// Where fills and writes run.
+    pub tasks: Tasks,
+    /// 32 random bytes and this instance's name in `Via`.
+    pub identity: ([u8; 32], String),
+}
+
+impl Proxy {
+    /// Puts the parts together.
+    pub fn new(parts: ProxyParts) -> Self {
+        let (identity_secret, pseudonym) = parts.identity;
+        let keys = KeyMaker::new(&parts.config, identity_secret);
+        Self {
+            ruling: ArcSwap::from_pointee(Ruling { config: parts.config, keys }),
+            identity_secret,
+            memory: parts.memory,
+            log: parts.log,
+            origin: parts.origin,
+            flights: Flights::default(),
+            unstorable: Unstorable::default(),
+            metrics: parts.metrics,
+            access: parts.access,
+            clock: parts.clock,
+            tasks: parts.tasks,
+            pseudonym,
+        }
+    }
+
+    /// Puts another configuration in force for requests from now on; nothing stored is dropped,
+    /// and nothing is reused that the new rules would not store.
+    pub fn replace_config(&self, config: Config) {
+        let keys = KeyMaker::new(&config, self.identity_secret);
+        self.unstorable.forget_all();
+        self.ruling.store(Arc::new(Ruling { config, keys }));
+    }
+
+    /// Answers one request.
+    pub fn handle(self: &Arc<Self>, request: Request<Incoming>, connection: &Arc<ConnState>) -> Answering {
+        let ruling = self.ruling.load_full();
+        let mut exchange = match Exchange::begin(&ruling, request, connection, self.clock.now()) {
+            Admission::Admitted(exchange) => exchange,
+            Admission::Refused(exchange, reason) => return Answering::now(self.refuse(exchange, reason)),
+        };
+        if let Some(pass) = self.passes(&exchange) {
+            return self.slow(exchange, pass);
+        }
+        if exchange.needs_body_for_key() {
+            return self.slow(exchange, Slow::ReadKeyBody);
+        }
+        let body = exchange.unread_body();
+        match ruling.keys.key(&exchange.rule, &exchange.head, &exchange.captures, body) {
+            Keyed::Bypass(reason) => self.slow(exchange, Slow::Pass(reason)),
+            Keyed::Cacheable(lookup) => match self.look_up(&mut exchange, &lookup) {
+                Found::Fresh(fresh) => Answering::now(self.serve_fresh(exchange, fresh)),
+                Found::Other(found) => self.slow(exchange, Slow::Fetch(lookup, found)),
+            },
+        }
+    }
+
+    /// What is decided before a key is made: writes, upgrades and everything that passes by.
+    fn passes(&self, exchange: &Exchange) -> Option<Slow> {
+        if exchange.is_write() {
+            return Some(Slow::Write);
+        }
+        if exchange.asked.upgrade {
+            return Some(Slow::Upgrade);
+        }
+        exchange.bypass_reason().map(Slow::Pass)
+    }
+
+    /// The boxed rest of the way, for everything that has to wait.
+    fn slow(self: &Arc<Self>, exchange: Exchange, step: Slow) -> Answering {
+        let proxy = self.clone();
+        Answering::later(async move {
+            match step {
+                Slow::Write => proxy.write(exchange).await,
+                Slow::Upgrade => proxy.upgrade(exchange).await,
+                Slow::Pass(reason) => proxy.pass(exchange, reason).await,
+                Slow::Fetch(lookup, found) => proxy.fetch(exchange, lookup, found).await,
+                Slow::ReadKeyBody => proxy.read_key_body(exchange).await,
+            }
+        })
+    }
+
+    /// Reads the content that the key needs, then goes on as for any request.
+    async fn read_key_body(self: Arc<Self>, mut exchange: Exchange) -> http::Response<crate::body::Body> {
+        if let Err(reason) = exchange.read_body().await {
+            return match reason {
+                Reason::BodyTooLarge => self.pass(exchange, reason).await,
+                _refusal => self.refuse(exchange, reason),
+            };
+        }
+        let ruling = exchange.ruling.clone();
+        let body = exchange.whole_body();
+        let keyed = ruling.keys.key(&exchange.rule, &exchange.head, &exchange.captures, KeyBody::Whole(&body));
+        match keyed {
+            Keyed::Bypass(reason) => self.pass(exchange, reason).await,
+            Keyed::Cacheable(lookup) => match self.look_up(&mut exchange, &lookup) {
+                Found::Fresh(fresh) => self.serve_fresh(exchange, fresh),
+                Found::Other(found) => self.fetch(exchange, lookup, found).await,
+            },
+        }
+    }
+}
+
+/// What has to wait, and why.
+enum Slow {
+    /// A method that may change something at the origin.
+    Write,
+    /// A protocol upgrade.
+    Upgrade,
+    /// Forwarded as it came.
+    Pass(Reason),
+    /// The key needs the request's content.
+    ReadKeyBody,
+    /// Nothing usable is stored.
+    Fetch(Lookup, lookup::Need),
+}

@@ -1,10 +1,20 @@
 //! Which rule answers a request: patterns, the compiled table, and the templates that captures
 //! fill. Pure: nothing here opens a socket or waits.
 
+mod capture;
+mod error;
+mod parse;
+pub mod path;
 mod pattern;
 mod table;
 mod template;
+#[cfg(test)]
+mod tests;
+mod trie;
 
-pub use pattern::{Pattern, PatternError};
-pub use table::{Captures, Matched, Table, TableError};
-pub use template::{Template, TemplateError, TemplateInput};
+pub use capture::Captures;
+pub use error::{PatternError, TableError, TemplateError};
+pub use path::{invalidation_path, is_ambiguous, resolve};
+pub use pattern::Pattern;
+pub use table::{Matched, Table};
+pub use template::{Place, Template, TemplateInput};

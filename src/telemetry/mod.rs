@@ -1,1 +1,20 @@
-//! telemetry.
+//! What is counted and logged, from the one [`Outcome`] that the data path fills a request.
+//!
+//! Metrics, the access log and the program's own log live here; nothing here decides anything
+//! about a request, and nothing here waits.
+
+mod access_log;
+mod catalogue;
+mod log;
+mod metrics;
+mod outcome;
+mod snapshot;
+mod timestamp;
+
+pub use access_log::{AccessLine, AccessLogger, Sink};
+pub use catalogue::{CATALOGUE, Kind, Metric};
+pub use log::{LogError, StdoutSink, init, stdout_sink};
+pub use metrics::{Metrics, RuleCounts, Source, Strength};
+pub use outcome::{Outcome, OutcomeKind};
+pub use snapshot::{LogFigures, MemoryFigures, OriginFigures, Snapshot};
+pub use timestamp::rfc3339;

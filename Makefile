@@ -1,0 +1,66 @@
+# What a person types here. `make test` is what CI runs, and all of it.
+#
+# Each target installs what it needs (scripts/need.sh), so that a machine with cargo, make,
+# git and apt is enough. Nothing is built twice: clippy shares its artefacts with `quick`, the
+# documentation is of this package alone, and all tests come out of one `cargo test` build.
+
+CARGO ?= cargo
+LIMIT := --manifest-path benches/limit/Cargo.toml --locked
+# Where cargo puts things, with the measuring program kept apart from the product.
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+LIMIT_DIR := --target-dir $(CARGO_TARGET_DIR)/limit
+
+.PHONY: help demo test quick soak bench limits limit-program release clean
+
+help:
+	@echo 'make demo    a sample shop behind Larder, with curl lines to try'
+	@echo 'make test    everything CI runs: format, lints, documentation, all tests'
+	@echo 'make quick   the inner loop: check, and the tests beside the code'
+	@echo 'make soak    the long tests, in a release build'
+	@echo 'make bench   what a hit costs, beside nginx, HAProxy and a bare epoll program'
+	@echo 'make limits  memory bounds of the release binary'
+
+demo:
+	@scripts/need.sh cc
+	$(CARGO) run --release --locked --quiet -- demo $(ARGS)
+
+test:
+	@scripts/need.sh cc rustfmt clippy
+	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path benches/limit/Cargo.toml
+	$(CARGO) clippy $(LIMIT) $(LIMIT_DIR) --all-targets --quiet -- -D warnings
+	$(CARGO) test $(LIMIT) $(LIMIT_DIR) --quiet
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+	$(CARGO) test --locked --doc
+	$(CARGO) test --locked --lib --bins --tests --no-fail-fast
+
+quick:
+	@scripts/need.sh cc
+	$(CARGO) check --locked --all-targets
+	$(CARGO) test --locked --lib --quiet
+
+# Tests that take minutes are marked #[ignore = "soak"]; they run one after another.
+soak:
+	@scripts/need.sh cc
+	$(CARGO) test --locked --release --no-fail-fast -- --ignored --nocapture --test-threads 1
+
+bench: release limit-program
+	@scripts/need.sh wrk nginx haproxy taskset python3
+	python3 benches/run.py $(ARGS)
+	python3 benches/writes.py
+
+limits: release limit-program
+	@scripts/need.sh python3
+	python3 scripts/large_bodies.py $(ARGS)
+
+release:
+	@scripts/need.sh cc
+	$(CARGO) build --release --locked
+
+limit-program:
+	@scripts/need.sh cc
+	$(CARGO) build $(LIMIT) $(LIMIT_DIR) --release
+
+clean:
+	$(CARGO) clean

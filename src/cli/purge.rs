@@ -1,0 +1,122 @@
+//! `larder purge`: asks a running Larder's admin port to drop something, and shows the receipt.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::Output;
+use super::client::{Client, ClientError, causes};
+
+/// How long the admin port may take; counting walks the whole memory tier.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What to purge, and where.
+#[derive(Debug, Clone, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["tag", "path", "pattern", "all"]))]
+pub struct PurgeArgs {
+    /// Everything with this tag; may be repeated
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// This path under every query, or with /** at its end everything below it; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub path: Vec<String>,
+    /// Everything stored from a path that matches; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub pattern: Vec<String>,
+    /// Everything
+    #[arg(long)]
+    pub all: bool,
+    /// Make stale instead of dropping
+    #[arg(long)]
+    pub soft: bool,
+    /// Change nothing, only count what would be dropped
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Count what was dropped from the memory of the Larder that is asked
+    #[arg(long)]
+    pub count: bool,
+    /// The admin port
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9321")]
+    pub admin: String,
+    /// File with the admin token
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// Why there is no receipt.
+#[derive(Debug, thiserror::Error)]
+enum PurgeFailure {
+    #[error("cannot read the token file {}", path.display())]
+    Token { path: PathBuf, source: std::io::Error },
+    #[error("the token file {} does not hold a token", .0.display())]
+    NoToken(PathBuf),
+    #[error("cannot purge")]
+    Client(#[from] ClientError),
+}
+
+/// Purges. Exit code 0: done; 1: the admin port refused; 2: it was not reached.
+pub async fn purge(args: &PurgeArgs) -> Output {
+    match ask(args).await {
+        Ok(answer) if answer.status() == StatusCode::OK => Output::ok(receipt(answer.body())),
+        Ok(answer) => Output::failed(1, refusal(&answer)),
+        Err(failure) => Output::failed(2, format!("larder purge: {}\n", causes(&failure))),
+    }
+}
+
+async fn ask(args: &PurgeArgs) -> Result<Response<Bytes>, PurgeFailure> {
+    let mut request = Request::post("/purge").header(header::CONTENT_TYPE, "application/json");
+    if let Some(path) = &args.token_file {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token(path)?));
+    }
+    let no_token = |_| PurgeFailure::NoToken(args.token_file.clone().unwrap_or_default());
+    let request = request
+        .body(Full::from(content(args).to_string()))
+        .map_err(no_token)?;
+    Ok(Client::new(&args.admin, TIMEOUT)?.send(request).await?)
+}
+
+fn token(path: &Path) -> Result<String, PurgeFailure> {
+    let text = std::fs::read_to_string(path).map_err(|source| PurgeFailure::Token {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(text.trim().to_owned())
+}
+
+fn content(args: &PurgeArgs) -> Value {
+    json!({
+        "tags": args.tag,
+        "paths": args.path,
+        "patterns": args.pattern,
+        "all": args.all,
+        "soft": args.soft,
+        "dry_run": args.dry_run,
+        "count": args.count,
+    })
+}
+
+/// The receipt, indented; as it came where it is not JSON.
+fn receipt(content: &[u8]) -> String {
+    let parsed: Option<Value> = serde_json::from_slice(content).ok();
+    let pretty = parsed.and_then(|value| serde_json::to_string_pretty(&value).ok());
+    pretty.unwrap_or_else(|| String::from_utf8_lossy(content).into_owned()) + "\n"
+}
+
+fn refusal(answer: &Response<Bytes>) -> String {
+    let problem: Option<Value> = serde_json::from_slice(answer.body()).ok();
+    let detail = problem
+        .as_ref()
+        .and_then(|problem| problem.get("detail")?.as_str());
+    format!(
+        "larder purge: {}: {}\n",
+        answer.status(),
+        detail.unwrap_or("the answer is not Larder's")
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Parser;
+
+use super::*;
+use crate::admin::{self, AdminState, PurgeReceipt, ReceiptPosition};
+use crate::config::Secret;
+use crate::tasks::Tasks;
+use crate::telemetry::{Metrics, Snapshot};
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    args: PurgeArgs,
+}
+
+fn args(line: &[&str]) -> Result<PurgeArgs, clap::Error> {
+    Line::try_parse_from([&["purge"], line].concat()).map(|line| line.args)
+}
+
+/// An admin port that takes every purge with this token.
+async fn port(token: &str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let state = AdminState {
+        token: Some(Secret(token.to_owned())),
+        ready: Arc::new(AtomicBool::new(true)),
+        metrics: Arc::new(Metrics::new(&[], 0)),
+        snapshot: Arc::new(Snapshot::default),
+        purge: Arc::new(|request| {
+            let position = (!request.dry_run).then(|| ReceiptPosition {
+                nonce: "n".into(),
+                id: "1".into(),
+            });
+            let receipt = PurgeReceipt {
+                logged: position.is_some(),
+                position,
+                matched: None,
+            };
+            Box::pin(async move { Ok(receipt) })
+        }),
+    };
+    Tasks::new().detach(admin::serve(listener, state, std::future::pending()));
+    url
+}
+
+#[test]
+fn something_must_be_named() {
+    assert!(args(&[]).is_err());
+    assert!(args(&["--soft"]).is_err());
+    let both = args(&["--tag", "a", "--tag", "b", "--path", "/c/**"]).unwrap();
+    assert_eq!((both.tag.len(), both.path.len(), both.all), (2, 1, false));
+}
+
+#[tokio::test]
+async fn the_receipt_is_shown_and_a_refusal_explained() {
+    let url = port("s3cret").await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "s3cret").unwrap();
+    let token = file.path().to_str().unwrap();
+
+    let done = purge(&args(&["--all", "--admin", &url, "--token-file", token]).unwrap()).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.text.contains("\"logged\": true"), "{done:?}");
+
+    let refused = purge(&args(&["--all", "--admin", &url]).unwrap()).await;
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused
+            .text
+            .contains("401 Unauthorized: send `Authorization: Bearer`"),
+        "{refused:?}"
+    );
+
+    let wrong = purge(&args(&["--path", "products", "--admin", &url, "--token-file", token]).unwrap()).await;
+    assert_eq!(wrong.code, 1);
+    assert!(
+        wrong.text.contains("path `products` does not begin with `/`"),
+        "{wrong:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_admin_port_that_is_not_there_is_an_error_of_its_own() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let rows: [(&[&str], &str); 3] = [
+        (&["--all", "--admin", &url], "cannot connect to 127.0.0.1:"),
+        (
+            &["--all", "--admin", "localhost"],
+            "is not a URL such as http://127.0.0.1:9321",
+        ),
+        (
+            &["--all", "--token-file", "/nowhere/token"],
+            "cannot read the token file /nowhere/token",
+        ),
+    ];
+    for (line, expected) in rows {
+        let output = purge(&args(line).unwrap()).await;
+        assert_eq!(output.code, 2);
+        assert!(output.text.contains(expected), "{output:?}");
+    }
+}

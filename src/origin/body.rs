@@ -1,0 +1,158 @@
+//! An answer's content, and with it the claim on the connection it comes over.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::conn::Conn;
+use super::error::{ErrorKind, OriginError, Sent};
+use super::pool::Pool;
+use super::request::Upload;
+use super::slots::Slot;
+
+/// Content as it arrives from the origin.
+///
+/// When it ends at a message boundary, the connection may serve the next request; dropped before
+/// that, it is closed.
+pub struct OriginBody {
+    incoming: Incoming,
+    /// Gone once the content has ended or failed.
+    lease: Option<Lease>,
+    delimited_by_close: bool,
+    tries: u8,
+}
+
+/// What an answer in progress holds.
+pub(super) struct Lease {
+    pub(super) conn: Conn,
+    pub(super) pool: Arc<Pool>,
+    pub(super) slot: Slot,
+    pub(super) after: After,
+    /// The request's content, if it is still being sent while the answer arrives.
+    pub(super) upload: Option<Upload>,
+}
+
+/// What becomes of the connection after a whole answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// It is closed.
+    Close,
+    /// It is kept, for so long at most.
+    Keep(Option<Duration>),
+}
+
+impl OriginBody {
+    /// The content of a whole head; a connection that has nothing more to bring goes back now.
+    pub(super) fn new(incoming: Incoming, lease: Lease, delimited_by_close: bool, tries: u8) -> OriginBody {
+        let mut body = OriginBody {
+            incoming,
+            lease: Some(lease),
+            delimited_by_close,
+            tries,
+        };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    /// The content of a 101, which has none: the connection is the caller's, by its upgrade.
+    pub(super) fn upgraded(incoming: Incoming, conn: Conn, slot: Slot, tries: u8) -> OriginBody {
+        conn.wire.hold(slot);
+        conn.release();
+        OriginBody {
+            incoming,
+            lease: None,
+            delimited_by_close: false,
+            tries,
+        }
+    }
+
+    /// Whether only the end of the connection marks the content's end (RFC 9112 §6.3): then a
+    /// whole answer cannot be told from one that the origin broke off in an orderly manner.
+    pub fn delimited_by_close(&self) -> bool {
+        self.delimited_by_close
+    }
+
+    /// The answer is whole.
+    fn finish(&mut self) {
+        let Some(Lease {
+            conn,
+            pool,
+            slot,
+            after,
+            upload,
+        }) = self.lease.take()
+        else {
+            return;
+        };
+        // An answer may come before the request's content has gone out; the rest of that would
+        // stand before the next request.
+        let sent = upload.is_none_or(|upload| upload.lock().stream.is_sent());
+        match after {
+            After::Keep(announced) if sent => pool.keep(conn, announced),
+            After::Keep(_) | After::Close => drop(conn),
+        }
+        // Only now, so that whoever waits for a place finds the connection.
+        drop(slot);
+    }
+}
+
+impl Body for OriginBody {
+    type Data = Bytes;
+    type Error = OriginError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, OriginError>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(None) => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.lease = None;
+                let cause = Some(error.into());
+                Poll::Ready(Some(Err(OriginError::new(
+                    ErrorKind::BodyBroken,
+                    Sent::Something,
+                    self.tries,
+                    cause,
+                ))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for OriginBody {
+    fn drop(&mut self) {
+        // A reader that knows the length may never ask for the end.
+        if self.incoming.is_end_stream() {
+            self.finish();
+        }
+    }
+}
+
+impl std::fmt::Debug for OriginBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OriginBody")
+            .field("delimited_by_close", &self.delimited_by_close)
+            .finish_non_exhaustive()
+    }
+}

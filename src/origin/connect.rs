@@ -1,0 +1,93 @@
+//! Makes connections to the origin, and looks at them while they rest.
+//!
+//! Knows nothing of HTTP: what a connection is used for, and for how long, is decided elsewhere.
+
+use std::future::Future;
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::TcpStream;
+
+use crate::config;
+
+/// A connection that is being made.
+pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
+
+/// A way to reach the origin; each call makes a connection of its own.
+pub trait Connect: Send + Sync + 'static {
+    /// Begins a connection. The caller bounds the time it may take.
+    fn connect(&self) -> Connecting;
+}
+
+/// The two directions of one connection.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Whether a resting connection has a byte to read, or has ended, or is broken.
+    ///
+    /// Never waits and takes nothing out. `false` where the transport cannot tell.
+    fn has_readable_or_end(&self) -> bool;
+}
+
+impl Io for TcpStream {
+    fn has_readable_or_end(&self) -> bool {
+        // Asks the kernel itself: tokio's readiness lags behind by a turn of the event loop, and
+        // that is exactly the moment that matters here.
+        let mut byte = [MaybeUninit::uninit(); 1];
+        match SockRef::from(self).peek(&mut byte) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+impl Io for DuplexStream {
+    fn has_readable_or_end(&self) -> bool {
+        false
+    }
+}
+
+/// Reaches the origin over TCP.
+#[derive(Debug, Clone)]
+pub struct Tcp {
+    host: Host,
+    port: u16,
+}
+
+#[derive(Debug, Clone)]
+enum Host {
+    Address(IpAddr),
+    /// Resolved for each connection: a Kubernetes service may move at any time.
+    Name(String),
+}
+
+impl Tcp {
+    /// A connector to the origin's host and port.
+    pub fn new(settings: &config::Origin) -> Tcp {
+        let host = match settings.host.parse() {
+            Ok(address) => Host::Address(address),
+            Err(_) => Host::Name(settings.host.clone()),
+        };
+        Tcp {
+            host,
+            port: settings.port,
+        }
+    }
+}
+
+impl Connect for Tcp {
+    fn connect(&self) -> Connecting {
+        let Tcp { host, port } = self.clone();
+        Box::pin(async move {
+            let stream = match host {
+                Host::Address(address) => TcpStream::connect(SocketAddr::new(address, port)).await?,
+                // Tries every address the name has, in order.
+                Host::Name(name) => TcpStream::connect((name.as_str(), port)).await?,
+            };
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as Box<dyn Io>)
+        })
+    }
+}

@@ -1,0 +1,215 @@
+//! One request from its place in the queue to the head of its answer.
+
+use std::error::Error as _;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Response};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use super::body::{Lease, OriginBody};
+use super::conn::Conn;
+use super::error::{Cause, ErrorKind, OriginError, Sent};
+use super::pool::{Need, Taken};
+use super::request::{Content, Outgoing, Prepared, RequestBody};
+use super::retry::{self, Failed, Retry};
+use super::slots::Slot;
+use super::upload::UploadFault;
+use super::{Inner, answer};
+
+/// A try that failed, and how far it had got.
+struct Failure {
+    kind: ErrorKind,
+    cause: Option<Cause>,
+    wrote: bool,
+    answered: bool,
+}
+
+impl Inner {
+    pub(super) async fn forward(&self, request: Outgoing) -> Result<Response<OriginBody>, OriginError> {
+        if matches!(&request.body, RequestBody::Stream(stream) if stream.is_too_large()) {
+            return Err(OriginError::new(
+                ErrorKind::RequestTooLarge,
+                Sent::Nothing,
+                0,
+                None,
+            ));
+        }
+        let patience = request.response_timeout.unwrap_or(self.response_timeout);
+        let Some(slot) = self.slots.admit(patience).await else {
+            return Err(OriginError::new(ErrorKind::Busy, Sent::Nothing, 0, None));
+        };
+        let request = Prepared::new(request);
+        let (response, conn, tries) = self.tries(&request, patience).await?;
+        self.answer(&request, response, conn, slot, tries)
+    }
+
+    /// Sends the request, a second time where that is safe.
+    async fn tries(
+        &self,
+        request: &Prepared,
+        patience: Duration,
+    ) -> Result<(Response<Incoming>, Conn, u8), OriginError> {
+        let mut need = first_need(request);
+        let mut sent = Sent::Nothing;
+        let mut tries = 1;
+        loop {
+            let failure = match self.exchange(request, need, patience).await {
+                Ok((response, conn)) => return Ok((response, conn, tries)),
+                Err(failure) => failure,
+            };
+            if failure.wrote {
+                sent = Sent::Something;
+            }
+            let failed = Failed {
+                kind: failure.kind,
+                wrote: failure.wrote,
+                answered: failure.answered,
+                replayable: request.is_replayable(),
+                tries,
+            };
+            match retry::decide(&request.method, failed) {
+                Retry::GiveUp => return Err(OriginError::new(failure.kind, sent, tries, failure.cause)),
+                Retry::Again => {
+                    self.pool.counts.retried();
+                    need = Need::Fresh;
+                    tries += 1;
+                }
+            }
+        }
+    }
+
+    /// One try: a connection, the request on it, the head of the answer.
+    async fn exchange(
+        &self,
+        request: &Prepared,
+        need: Need,
+        patience: Duration,
+    ) -> Result<(Response<Incoming>, Conn), Failure> {
+        let Taken { mut conn, rested } = self
+            .pool
+            .obtain(need, self.slots.taken(), self.slots.most())
+            .await
+            .map_err(|(kind, cause)| Failure {
+                kind,
+                cause: Some(cause),
+                wrote: false,
+                answered: false,
+            })?;
+        if rested.is_some() && need == Need::Certain {
+            conn.wire.look_before_writing();
+        }
+        let (written, read) = (conn.wire.written(), conn.wire.read());
+        let (kind, cause) = match head(&mut conn, request, patience).await {
+            Ok(response) => return Ok((response, conn)),
+            Err(failure) => failure,
+        };
+        let wrote = conn.wire.written() != written;
+        let answered = conn.wire.read() != read;
+        if let Some(rested) = rested.filter(|_| kind == ErrorKind::Reset && !answered) {
+            self.pool.ended_after(rested);
+        }
+        Err(Failure {
+            kind,
+            cause,
+            wrote,
+            answered,
+        })
+    }
+
+    /// Ties the answer to its connection.
+    fn answer(
+        &self,
+        request: &Prepared,
+        response: Response<Incoming>,
+        conn: Conn,
+        slot: Slot,
+        tries: u8,
+    ) -> Result<Response<OriginBody>, OriginError> {
+        let (head, incoming) = response.into_parts();
+        if let Err(fault) = answer::check(&head, request.upgrade) {
+            let cause = Some(Cause::from(fault));
+            return Err(OriginError::new(
+                ErrorKind::BadResponse,
+                Sent::Something,
+                tries,
+                cause,
+            ));
+        }
+        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            let body = OriginBody::upgraded(incoming, conn, slot, tries);
+            return Ok(Response::from_parts(head, body));
+        }
+        let by_close = answer::is_delimited_by_close(&request.method, &head);
+        let lease = Lease {
+            conn,
+            pool: Arc::clone(&self.pool),
+            slot,
+            after: answer::after(&head, by_close, request.upgrade),
+            upload: match &request.content {
+                Content::Stream(upload) => Some(Arc::clone(upload)),
+                Content::Empty | Content::Bytes(_) => None,
+            },
+        };
+        Ok(Response::from_parts(
+            head,
+            OriginBody::new(incoming, lease, by_close, tries),
+        ))
+    }
+}
+
+/// What the first try needs. A safe request may meet a connection that is just ending: it is sent
+/// again.
+fn first_need(request: &Prepared) -> Need {
+    if request.upgrade {
+        Need::Fresh
+    } else if matches!(
+        request.method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+    ) && request.is_replayable_to_the_end()
+    {
+        Need::Any
+    } else {
+        Need::Certain
+    }
+}
+
+/// Sends the request and waits for the head, `patience` from the last progress of its content.
+async fn head(
+    conn: &mut Conn,
+    request: &Prepared,
+    patience: Duration,
+) -> Result<Response<Incoming>, (ErrorKind, Option<Cause>)> {
+    let mut sending = pin!(conn.send(request.request()));
+    loop {
+        let progress = request.progress();
+        match timeout(patience, sending.as_mut()).await {
+            Ok(done) => return done.map_err(|error| (kind_of(&error), Some(Cause::from(error)))),
+            Err(_) if request.progress() != progress => {}
+            Err(late) => return Err((ErrorKind::Timeout, Some(Cause::from(late)))),
+        }
+    }
+}
+
+/// What hyper's error means for the request.
+fn kind_of(error: &hyper::Error) -> ErrorKind {
+    match error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<UploadFault>())
+    {
+        Some(UploadFault::TooLarge) => return ErrorKind::RequestTooLarge,
+        Some(UploadFault::Stalled) => return ErrorKind::RequestTimeout,
+        Some(UploadFault::Broken(_)) => return ErrorKind::RequestBroken,
+        Some(UploadFault::Superseded) | None => {}
+    }
+    if error.is_parse() {
+        ErrorKind::BadResponse
+    } else if error.is_body_write_aborted() {
+        // The client announced more content than it sent.
+        ErrorKind::RequestBroken
+    } else {
+        ErrorKind::Reset
+    }
+}

@@ -1,0 +1,283 @@
+//! The connections that rest, most recently used first, and how new ones are made.
+//!
+//! Decides which connection a request gets, never what becomes of the request.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::timeout;
+
+use super::conn::Conn;
+use super::connect::Connect;
+use super::error::{Cause, ErrorKind};
+use super::patience::Patience;
+use super::stats::{Counts, Open};
+use crate::clock::{Clock, Mono};
+use crate::tasks::Tasks;
+
+/// Shortest time between two looks at the resting connections.
+const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
+
+pub(super) struct Pool {
+    connect: Arc<dyn Connect>,
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    pub(super) clock: Clock,
+    tasks: Tasks,
+    pub(super) counts: Arc<Counts>,
+    next_id: AtomicU64,
+    shelf: Mutex<Shelf>,
+}
+
+/// What rests. Everything here is short and never waits.
+#[derive(Default)]
+struct Shelf {
+    /// Longest rested first.
+    resting: Vec<Resting>,
+    patience: Patience,
+    /// A sweeper runs; it ends with the last resting connection.
+    sweeping: bool,
+    /// Nothing is kept any more.
+    closed: bool,
+}
+
+struct Resting {
+    conn: Conn,
+    since: Mono,
+    until: Mono,
+}
+
+/// What a request needs of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Any that works: the request can be repeated.
+    Any,
+    /// None that the origin might be about to close.
+    Certain,
+    /// One that nobody used before.
+    Fresh,
+}
+
+/// A connection for a request.
+pub(super) struct Taken {
+    pub(super) conn: Conn,
+    /// How long it rested; `None` for a fresh one.
+    pub(super) rested: Option<Duration>,
+}
+
+/// What [`Shelf::take`] found.
+enum Found {
+    Kept(Conn, Duration),
+    /// Some rest, but none that may be used.
+    TooRisky,
+    Nothing,
+}
+
+impl Pool {
+    pub(super) fn new(
+        settings: &crate::config::Origin,
+        connect: Arc<dyn Connect>,
+        clock: Clock,
+        tasks: Tasks,
+    ) -> Pool {
+        Pool {
+            connect,
+            connect_timeout: settings.connect_timeout,
+            idle_timeout: settings.idle_timeout,
+            clock,
+            tasks,
+            counts: Arc::default(),
+            next_id: AtomicU64::new(0),
+            shelf: Mutex::default(),
+        }
+    }
+
+    /// A connection for a request, kept or fresh. `in_use` of at most `most` are in use, this
+    /// request's included; the longest rested one makes room.
+    pub(super) async fn obtain(
+        self: &Arc<Self>,
+        need: Need,
+        in_use: usize,
+        most: usize,
+    ) -> Result<Taken, (ErrorKind, Cause)> {
+        let mut gone = Vec::new();
+        let found = match need {
+            Need::Fresh => Found::Nothing,
+            Need::Any | Need::Certain => self.shelf.lock().take(need, self.clock.now().mono, &mut gone),
+        };
+        drop(gone);
+        let extra = match found {
+            Found::Kept(conn, rested) => {
+                self.counts.reused();
+                return Ok(Taken {
+                    conn,
+                    rested: Some(rested),
+                });
+            }
+            Found::TooRisky => true,
+            Found::Nothing => false,
+        };
+        let surplus = self.shelf.lock().make_room(most.saturating_sub(in_use));
+        drop(surplus);
+        let mut conn = self.fresh().await?;
+        conn.extra = extra;
+        Ok(Taken { conn, rested: None })
+    }
+
+    async fn fresh(self: &Arc<Self>) -> Result<Conn, (ErrorKind, Cause)> {
+        let io = timeout(self.connect_timeout, self.connect.connect())
+            .await
+            .map_err(|late| (ErrorKind::ConnectTimeout, Cause::from(late)))?
+            .map_err(|error| (ErrorKind::Unreachable, Cause::from(error)))?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        Conn::new(id, io, Open::new(&self.counts), Arc::downgrade(self), &self.tasks)
+            .await
+            .map_err(|error| (ErrorKind::Unreachable, Cause::from(error)))
+    }
+
+    /// Lets a connection rest whose exchange has ended at a message boundary, for `announced` at
+    /// most if the origin named a time.
+    pub(super) fn keep(self: &Arc<Self>, conn: Conn, announced: Option<Duration>) {
+        let rest = announced.map_or(self.idle_timeout, |time| time.min(self.idle_timeout));
+        let now = self.clock.now().mono;
+        let mut shelf = self.shelf.lock();
+        let too_many = conn.extra && !shelf.resting.is_empty();
+        if shelf.closed || too_many || rest.is_zero() || conn.is_closed() {
+            drop(shelf);
+            return drop(conn);
+        }
+        shelf.resting.push(Resting {
+            conn,
+            since: now,
+            until: Mono(now.0.saturating_add(rest)),
+        });
+        if !std::mem::replace(&mut shelf.sweeping, true) {
+            drop(shelf);
+            self.tasks.detach(sweep(Arc::downgrade(self), rest));
+        }
+    }
+
+    /// A driver has ended. If its connection was resting, it was the origin that ended it.
+    pub(super) fn ended(&self, id: u64, how: hyper::Result<()>) {
+        let now = self.clock.now().mono;
+        let mut shelf = self.shelf.lock();
+        let Some(place) = shelf.resting.iter().position(|resting| resting.conn.id == id) else {
+            return;
+        };
+        let resting = shelf.resting.remove(place);
+        // Bytes that nobody asked for are a fault of the last answer, and say nothing about rests.
+        if how.is_ok_and_silent() {
+            shelf.patience.ended(now.since(resting.since), now);
+        }
+        drop(shelf);
+    }
+
+    /// A kept connection turned out to be over, when a request was to be or had been written.
+    pub(super) fn ended_after(&self, rested: Duration) {
+        let now = self.clock.now().mono;
+        self.shelf.lock().patience.ended(rested, now);
+    }
+
+    /// Closes everything that rests, now and from now on.
+    pub(super) fn close_idle(&self) {
+        let resting = {
+            let mut shelf = self.shelf.lock();
+            shelf.closed = true;
+            std::mem::take(&mut shelf.resting)
+        };
+        drop(resting);
+    }
+
+    pub(super) fn idle(&self) -> usize {
+        self.shelf.lock().resting.len()
+    }
+}
+
+/// Whether a connection's end was only an end.
+trait SilentEnd {
+    fn is_ok_and_silent(&self) -> bool;
+}
+
+impl SilentEnd for hyper::Result<()> {
+    fn is_ok_and_silent(&self) -> bool {
+        match self {
+            Ok(()) => true,
+            Err(error) => std::error::Error::source(error)
+                .is_some_and(|cause| cause.downcast_ref::<std::io::Error>().is_some()),
+        }
+    }
+}
+
+impl Shelf {
+    /// The most recently used connection that may serve; what turned out to be over goes to `gone`.
+    fn take(&mut self, need: Need, now: Mono, gone: &mut Vec<Conn>) -> Found {
+        let longest = match need {
+            Need::Any => Duration::MAX,
+            Need::Certain => self.patience.rest_for_unsafe(now),
+            Need::Fresh => return Found::Nothing,
+        };
+        let mut place = self.resting.len();
+        while let Some(resting) = place.checked_sub(1).and_then(|last| self.resting.get(last)) {
+            place -= 1;
+            let rested = now.since(resting.since);
+            if rested >= longest {
+                return Found::TooRisky;
+            }
+            if resting.conn.is_closed()
+                || (resting.conn.is_ready() && resting.conn.wire.has_readable_or_end())
+            {
+                self.patience.ended(rested, now);
+                gone.push(self.resting.remove(place).conn);
+            } else if resting.until <= now {
+                gone.push(self.resting.remove(place).conn);
+            } else if resting.conn.is_ready() {
+                self.patience.stood(rested);
+                return Found::Kept(self.resting.remove(place).conn, rested);
+            }
+        }
+        Found::Nothing
+    }
+
+    /// Removes the longest rested ones until at most `most` rest.
+    fn make_room(&mut self, most: usize) -> Vec<Resting> {
+        let surplus = self.resting.len().saturating_sub(most);
+        self.resting.drain(..surplus).collect()
+    }
+
+    /// Removes what has rested long enough; tells when the next one will have.
+    fn evict(&mut self, now: Mono) -> (Vec<Resting>, Option<Duration>) {
+        let (over, resting) = self
+            .resting
+            .drain(..)
+            .partition::<Vec<_>, _>(|resting| resting.until <= now);
+        self.resting = resting;
+        for resting in &over {
+            let rested = now.since(resting.since);
+            if resting.conn.is_closed() || resting.conn.wire.has_readable_or_end() {
+                self.patience.ended(rested, now);
+            } else {
+                self.patience.stood(rested);
+            }
+        }
+        let next = self.resting.iter().map(|resting| resting.until.since(now)).min();
+        self.sweeping = next.is_some();
+        (over, next)
+    }
+}
+
+/// Closes resting connections when their time is up; ends when none is left, or the pool is gone.
+async fn sweep(pool: Weak<Pool>, first: Duration) {
+    let mut wait = first;
+    loop {
+        tokio::time::sleep(wait.max(SHORTEST_SWEEP)).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let (over, next) = pool.shelf.lock().evict(pool.clock.now().mono);
+        drop(over);
+        match next {
+            Some(next) => wait = next,
+            None => return,
+        }
+    }
+}

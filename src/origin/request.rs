@@ -1,0 +1,228 @@
+//! A request as it goes out: the head in its one canonical form, and the content that hyper
+//! pulls from it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+
+use super::upload::{StreamBody, UploadFault};
+
+/// A request for the origin.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// The target in origin form, sent as it is.
+    pub target: PathAndQuery,
+    /// End-to-end fields, `Host` among them. Framing fields are replaced here by the one that fits
+    /// `body` (RFC 9112 §6), `Connection` by what this request needs.
+    pub fields: HeaderMap,
+    /// The content.
+    pub body: RequestBody,
+    /// Until the answer's head, where it differs from the origin's setting.
+    pub response_timeout: Option<Duration>,
+    /// Asks for the protocol that `fields` names in `Upgrade`: on a fresh connection, which is
+    /// never used for anything else afterwards.
+    pub upgrade: bool,
+}
+
+/// A request's content.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// None.
+    Empty,
+    /// All of it, in memory.
+    Bytes(Bytes),
+    /// Passed on while it arrives.
+    Stream(StreamBody),
+}
+
+/// Content shared between the request that may have to send it again and the connection that
+/// sends it now.
+pub(super) type Upload = Arc<Mutex<Shared>>;
+
+/// A stream, and which try may take from it.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) stream: StreamBody,
+    turn: u8,
+}
+
+/// The content, kept so that it can be sent a second time.
+#[derive(Debug)]
+pub(super) enum Content {
+    Empty,
+    Bytes(Bytes),
+    Stream(Upload),
+}
+
+/// What every try of a request has in common.
+pub(super) struct Prepared {
+    pub(super) method: Method,
+    target: PathAndQuery,
+    fields: HeaderMap,
+    pub(super) content: Content,
+    pub(super) upgrade: bool,
+}
+
+impl Prepared {
+    pub(super) fn new(request: Outgoing) -> Prepared {
+        let Outgoing {
+            method,
+            target,
+            mut fields,
+            body,
+            upgrade,
+            ..
+        } = request;
+        write_framing(&method, &mut fields, &body);
+        write_connection(&mut fields, upgrade);
+        let content = match body {
+            RequestBody::Bytes(bytes) if !bytes.is_empty() => Content::Bytes(bytes),
+            RequestBody::Empty | RequestBody::Bytes(_) => Content::Empty,
+            RequestBody::Stream(stream) => Content::Stream(Arc::new(Mutex::new(Shared { stream, turn: 0 }))),
+        };
+        Prepared {
+            method,
+            target,
+            fields,
+            content,
+            upgrade,
+        }
+    }
+
+    /// The request for one try; each one ends the right of those before it to take content.
+    pub(super) fn request(&self) -> Request<WireBody> {
+        let body = match &self.content {
+            Content::Empty => WireBody::Empty,
+            Content::Bytes(bytes) => WireBody::Bytes(Some(bytes.clone())),
+            Content::Stream(upload) => {
+                let mut shared = upload.lock();
+                shared.turn = shared.turn.wrapping_add(1);
+                WireBody::Stream {
+                    upload: Arc::clone(upload),
+                    turn: shared.turn,
+                }
+            }
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = Uri::from(self.target.clone());
+        *request.headers_mut() = self.fields.clone();
+        request
+    }
+
+    /// Whether the content can be sent from its beginning (again).
+    pub(super) fn is_replayable(&self) -> bool {
+        match &self.content {
+            Content::Empty | Content::Bytes(_) => true,
+            Content::Stream(upload) => upload.lock().stream.frames() == 0,
+        }
+    }
+
+    /// Whether that stays so while it is being sent.
+    pub(super) fn is_replayable_to_the_end(&self) -> bool {
+        match &self.content {
+            Content::Empty | Content::Bytes(_) => true,
+            Content::Stream(upload) => upload.lock().stream.is_sent(),
+        }
+    }
+
+    /// A number that grows while the client's content is being passed on.
+    pub(super) fn progress(&self) -> u64 {
+        match &self.content {
+            Content::Empty | Content::Bytes(_) => 0,
+            Content::Stream(upload) => upload.lock().stream.frames(),
+        }
+    }
+}
+
+/// RFC 9112 §6: `Content-Length` where the length is known, else chunked; never both.
+fn write_framing(method: &Method, fields: &mut HeaderMap, body: &RequestBody) {
+    fields.remove(TRANSFER_ENCODING);
+    fields.remove(CONTENT_LENGTH);
+    let length = match body {
+        RequestBody::Empty => Some(0),
+        RequestBody::Bytes(bytes) => Some(bytes.len() as u64),
+        RequestBody::Stream(stream) => stream.size_hint().exact(),
+    };
+    match length {
+        // RFC 9110 §8.6: only these methods give an absent body a meaning of its own.
+        Some(0) if !matches!(*method, Method::POST | Method::PUT | Method::PATCH) => {}
+        Some(length) => {
+            fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        None => {
+            fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
+}
+
+/// RFC 9110 §7.6.1: the options that this one hop needs.
+fn write_connection(fields: &mut HeaderMap, upgrade: bool) {
+    fields.remove(CONNECTION);
+    let option = if upgrade && fields.contains_key(UPGRADE) {
+        "upgrade"
+    } else {
+        fields.remove(UPGRADE);
+        if !fields.contains_key(TE) {
+            return;
+        }
+        "te"
+    };
+    fields.insert(CONNECTION, HeaderValue::from_static(option));
+}
+
+/// The content as hyper pulls it.
+#[derive(Debug)]
+pub(super) enum WireBody {
+    Empty,
+    Bytes(Option<Bytes>),
+    Stream { upload: Upload, turn: u8 },
+}
+
+impl Body for WireBody {
+    type Data = Bytes;
+    type Error = UploadFault;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+        match self.get_mut() {
+            WireBody::Empty => Poll::Ready(None),
+            WireBody::Bytes(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            WireBody::Stream { upload, turn } => {
+                let mut shared = upload.lock();
+                if shared.turn != *turn {
+                    return Poll::Ready(Some(Err(UploadFault::Superseded)));
+                }
+                shared.stream.poll_frame(cx)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            WireBody::Empty => true,
+            WireBody::Bytes(bytes) => bytes.is_none(),
+            WireBody::Stream { upload, .. } => upload.lock().stream.is_sent(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            WireBody::Empty => SizeHint::with_exact(0),
+            WireBody::Bytes(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            WireBody::Stream { upload, .. } => upload.lock().stream.size_hint(),
+        }
+    }
+}

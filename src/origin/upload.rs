@@ -1,0 +1,190 @@
+//! A client's content on its way to the origin: bounded in size, and in how long it may stall.
+//!
+//! It can be begun again as long as nothing was taken from it; what was taken is gone.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+/// Content that is passed on while it arrives.
+#[derive(Debug)]
+pub struct StreamBody {
+    /// What was read from the client before, sent first.
+    before: VecDeque<Bytes>,
+    rest: Source,
+    /// Bytes that may still come; `None` without a limit.
+    room: Option<u64>,
+    stall: Duration,
+    /// Runs while the client owes a frame; kept for the next time after that.
+    timer: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+    frames: u64,
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Source {
+    Client(Incoming),
+    #[cfg(test)]
+    Script(super::tests::Script),
+}
+
+/// Why a client's content could not be sent whole.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UploadFault {
+    #[error("the content is larger than the limit")]
+    TooLarge,
+    #[error("the content stopped arriving")]
+    Stalled,
+    #[error("the content broke off")]
+    Broken(#[source] hyper::Error),
+    #[error("the content is being sent on another connection")]
+    Superseded,
+}
+
+impl StreamBody {
+    /// Content straight from the client, at most `limit` bytes of it, never silent for `stall`.
+    pub fn new(content: Incoming, limit: Option<u64>, stall: Duration) -> StreamBody {
+        Self::resumed(VecDeque::new(), content, limit, stall)
+    }
+
+    /// The same for content whose beginning was read already: `before` is sent first, and counts
+    /// towards the limit.
+    pub fn resumed(
+        before: VecDeque<Bytes>,
+        content: Incoming,
+        limit: Option<u64>,
+        stall: Duration,
+    ) -> StreamBody {
+        Self::over(before, Source::Client(content), limit, stall)
+    }
+
+    fn over(before: VecDeque<Bytes>, rest: Source, limit: Option<u64>, stall: Duration) -> StreamBody {
+        StreamBody {
+            before,
+            rest,
+            room: limit,
+            stall,
+            timer: None,
+            waiting: false,
+            frames: 0,
+            ended: false,
+        }
+    }
+
+    /// How much is still to come, as far as the client said.
+    pub fn size_hint(&self) -> SizeHint {
+        let before = self.before.iter().map(|chunk| chunk.len() as u64).sum::<u64>();
+        let mut hint = match &self.rest {
+            Source::Client(content) => content.size_hint(),
+            #[cfg(test)]
+            Source::Script(script) => script.size_hint(),
+        };
+        match hint.exact() {
+            Some(rest) => hint.set_exact(before.saturating_add(rest)),
+            None => hint.set_lower(before),
+        }
+        hint
+    }
+
+    /// Whether the announced length alone is over the limit.
+    pub fn is_too_large(&self) -> bool {
+        match (self.room, self.size_hint().exact()) {
+            (Some(room), Some(length)) => length > room,
+            _ => false,
+        }
+    }
+
+    /// Frames taken so far: 0 means that it can be sent again, and a change means progress.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Whether everything was taken.
+    pub(super) fn is_sent(&self) -> bool {
+        self.ended || (self.before.is_empty() && self.rest_is_over())
+    }
+
+    fn rest_is_over(&self) -> bool {
+        match &self.rest {
+            Source::Client(content) => content.is_end_stream(),
+            #[cfg(test)]
+            Source::Script(_) => false,
+        }
+    }
+
+    /// The next frame for the origin.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let next = match self.before.pop_front() {
+            Some(chunk) => Poll::Ready(Some(Ok(Frame::data(chunk)))),
+            None => self.poll_rest(cx),
+        };
+        match next {
+            Poll::Pending => self.poll_stalled(cx),
+            Poll::Ready(None) => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                self.waiting = false;
+                self.frames += 1;
+                Poll::Ready(Some(self.within_limit(frame)))
+            }
+            Poll::Ready(Some(Err(fault))) => Poll::Ready(Some(Err(fault))),
+        }
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+        match &mut self.rest {
+            Source::Client(content) => Pin::new(content)
+                .poll_frame(cx)
+                .map(|next| next.map(|frame| frame.map_err(UploadFault::Broken))),
+            #[cfg(test)]
+            Source::Script(script) => script.poll_frame(cx),
+        }
+    }
+
+    fn within_limit(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, UploadFault> {
+        if let (Some(room), Some(data)) = (self.room, frame.data_ref()) {
+            match room.checked_sub(data.len() as u64) {
+                Some(left) => self.room = Some(left),
+                None => return Err(UploadFault::TooLarge),
+            }
+        }
+        Ok(frame)
+    }
+
+    /// The client owes a frame: wait for it, but not for ever. The timer is made the first time
+    /// it is needed, and most content never needs one.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+        let stall = self.stall;
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
+        if !self.waiting {
+            timer.set(tokio::time::sleep(stall));
+            self.waiting = true;
+        }
+        timer.as_mut().poll(cx).map(|()| Some(Err(UploadFault::Stalled)))
+    }
+}
+
+#[cfg(test)]
+impl StreamBody {
+    pub(super) fn scripted(script: super::tests::Script, limit: Option<u64>, stall: Duration) -> StreamBody {
+        Self::over(VecDeque::new(), Source::Script(script), limit, stall)
+    }
+}

@@ -1,0 +1,134 @@
+//! Which requests are let in (RFC 9112 §3, RFC 9110 §7.2): the checks that no configuration
+//! loosens. Pure.
+
+use http::request::Parts;
+use http::{HeaderMap, Method, Uri, Version, header};
+
+use super::exchange::Exchange;
+use crate::config::Limits;
+use crate::fields::via;
+use crate::policy::Reason;
+
+/// Whether a request is let in.
+pub(super) enum Admission {
+    /// It goes on.
+    Admitted(Exchange),
+    /// It is answered by Larder itself, with this reason.
+    Refused(Exchange, Reason),
+}
+
+/// Checks a request's head; the refusal's reason if it is not let in.
+pub(super) fn check(head: &Parts, length: Option<u64>, limits: &Limits, pseudonym: &str) -> Result<(), Reason> {
+    if matches!(head.method, Method::CONNECT | Method::TRACE) {
+        return Err(Reason::MethodRefused);
+    }
+    if target_length(&head.uri) > limits.uri_bytes {
+        return Err(Reason::UriTooLong);
+    }
+    check_host(head)?;
+    if let (Some(limit), Some(length)) = (limits.request_body, length)
+        && length > limit
+    {
+        return Err(Reason::RequestTooLarge);
+    }
+    if head.headers.contains_key(header::VIA) && via::names(&head.headers, pseudonym) {
+        return Err(Reason::Loop);
+    }
+    Ok(())
+}
+
+/// The length of a request target as sent, in bytes.
+fn target_length(uri: &Uri) -> usize {
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    uri.path_and_query().map_or(0, |path| path.as_str().len()) + authority
+}
+
+/// Exactly one readable `Host`, equal to the authority of an absolute-form target
+/// (RFC 9112 §3.2, §3.2.2): else two servers may read two different hosts.
+fn check_host(head: &Parts) -> Result<(), Reason> {
+    let mut lines = head.headers.get_all(header::HOST).iter();
+    let host = match (lines.next(), lines.next()) {
+        (Some(line), None) => line.to_str().ok().filter(|host| is_authority(host)).ok_or(Reason::BadRequest)?,
+        (None, _) if head.version < Version::HTTP_11 => return Ok(()),
+        (None, _) | (Some(_), Some(_)) => return Err(Reason::BadRequest),
+    };
+    match head.uri.authority() {
+        Some(authority) if !authority.as_str().eq_ignore_ascii_case(host) => Err(Reason::BadRequest),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether text reads as `host` or `host:port` and as nothing else: no user, no list, no path.
+fn is_authority(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&byte);
+    text.bytes().all(plain)
+}
+
+/// The host that a request asks for, in its own spelling; empty where an HTTP/1.0 request has none.
+pub(super) fn authority<'h>(uri: &'h Uri, fields: &'h HeaderMap) -> &'h str {
+    match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => fields.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(target: &str, fields: &[(&str, &str)], version: Version) -> Parts {
+        let mut request = http::Request::builder().uri(target).version(version);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).expect("a request").into_parts().0
+    }
+
+    fn limits() -> Limits {
+        crate::config::Config::for_origin("http://127.0.0.1:1").expect("a configuration").limits
+    }
+
+    #[test]
+    fn only_one_unambiguous_host_is_let_in() {
+        let v11 = Version::HTTP_11;
+        let table: &[(&str, &[(&str, &str)], Version, Result<(), Reason>)] = &[
+            ("/", &[("host", "a.example")], v11, Ok(())),
+            ("/", &[("host", "a.example:8080")], v11, Ok(())),
+            ("/", &[("host", "[::1]:8080")], v11, Ok(())),
+            ("/", &[("host", "")], v11, Ok(())),
+            ("/", &[], Version::HTTP_10, Ok(())),
+            ("/", &[], v11, Err(Reason::BadRequest)),
+            ("/", &[("host", "a"), ("host", "a")], v11, Err(Reason::BadRequest)),
+            ("/", &[("host", "a, b")], v11, Err(Reason::BadRequest)),
+            ("/", &[("host", "user@a")], v11, Err(Reason::BadRequest)),
+            ("/", &[("host", "a/b")], v11, Err(Reason::BadRequest)),
+            ("http://a/x", &[("host", "A")], v11, Ok(())),
+            ("http://a/x", &[("host", "b")], v11, Err(Reason::BadRequest)),
+            ("http://a/x", &[("host", "a:80")], v11, Err(Reason::BadRequest)),
+        ];
+        for (target, fields, version, expected) in table {
+            let checked = check(&head(target, fields, *version), None, &limits(), "larder-1");
+            assert_eq!(checked, *expected, "{target} {fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_has_been_here_before_is_a_loop() {
+        let fields = [("host", "a"), ("via", "1.1 other, 1.1 larder-1")];
+        let checked = check(&head("/", &fields, Version::HTTP_11), None, &limits(), "larder-1");
+        assert_eq!(checked, Err(Reason::Loop));
+    }
+
+    #[test]
+    fn too_long_a_target_and_too_large_a_content_have_their_own_reasons() {
+        let mut limits = limits();
+        limits.uri_bytes = 10;
+        limits.request_body = Some(5);
+        let v11 = Version::HTTP_11;
+        let long = head("/0123456789", &[("host", "a")], v11);
+        assert_eq!(check(&long, None, &limits, "l"), Err(Reason::UriTooLong));
+        let short = head("/", &[("host", "a")], v11);
+        assert_eq!(check(&short, Some(6), &limits, "l"), Err(Reason::RequestTooLarge));
+        assert_eq!(check(&short, Some(5), &limits, "l"), Ok(()));
+    }
+}

@@ -1,0 +1,236 @@
+//! One forward request for many: who leads a fill, and what its followers are told.
+//!
+//! A [`Flight`] is one fill under way. Its leader's client is a follower like any other: the fill
+//! itself runs as a task of its own, so that no client that goes away can end it. Dropping the
+//! task's [`Lead`] without an announcement (a panic, an abort) tells the followers that it died.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{HeaderMap, StatusCode};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::stream::{Reader, Stream};
+use crate::invalidation::{Order, TagId};
+use crate::origin::{OriginBody, OriginError};
+use crate::policy::Reason;
+use crate::policy::key::CacheKey;
+use crate::policy::vary::Selecting;
+use crate::store::StoredResponse;
+
+/// Every fill under way that others may follow, by key and, where known, variant.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    under_way: Mutex<HashMap<FlightKey, Arc<Flight>>>,
+}
+
+/// What requests must share to be one fill.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct FlightKey {
+    /// The canonical key.
+    pub key: CacheKey,
+    /// The values of nominated fields, where `Vary` is known already.
+    pub variant: Option<Selecting>,
+}
+
+/// One fill under way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    key: FlightKey,
+    /// The order of the log before the fill's request was sent; rule 12 asks against it.
+    pub stamp: Order,
+    /// How many fills for these followers died before this one.
+    pub replaces: u8,
+    /// Set when the leader's client went away, or there never was one.
+    leader_gone: AtomicBool,
+    phase: watch::Receiver<Phase>,
+}
+
+/// How far a fill has come.
+#[derive(Debug, Clone)]
+pub(super) enum Phase {
+    /// No answer yet.
+    Waiting,
+    /// A head came that may be stored; content follows in the stream.
+    Arrived(Arc<Arrival>),
+    /// The stored response was validated and still holds.
+    Validated(Arc<StoredResponse>),
+    /// The origin failed, and the stale response may be served instead (RFC 5861 §4).
+    Excused(Arc<StoredResponse>, Reason),
+    /// The answer is for the leader alone.
+    Private(Arc<ForLeader>),
+    /// The origin failed.
+    Failed(Arc<OriginError>),
+}
+
+/// A storable answer's head, as every follower sends it on.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub status: StatusCode,
+    /// What followers and the store get: end-to-end fields with `Via`; without `Age`.
+    pub fields: HeaderMap,
+    /// What the leader gets: also what is stripped for everyone else, such as `Set-Cookie`.
+    pub leader_fields: HeaderMap,
+    /// Which requests it is for.
+    pub selecting: Selecting,
+    /// Everything it can be invalidated by.
+    pub tags: Box<[TagId]>,
+    /// Its path, for patterns.
+    pub path: Box<str>,
+    /// Its terms and times, for `Age` and what clients are told.
+    pub terms: crate::policy::storing::Terms,
+    pub times: crate::policy::freshness::Times,
+    /// The content's length, if the origin announced it.
+    pub length: Option<u64>,
+    /// The content as it arrives.
+    pub stream: Arc<Stream>,
+    /// The leader's place at the start of the stream, kept for it until it comes.
+    pub seat: Mutex<Option<Reader>>,
+}
+
+/// An answer that nobody but the leader may have.
+#[derive(Debug)]
+pub(super) struct ForLeader {
+    pub reason: Reason,
+    pub response: Mutex<Option<LeaderAnswer>>,
+}
+
+/// What the leader gets.
+#[derive(Debug)]
+pub(super) enum LeaderAnswer {
+    /// The origin's answer, unread.
+    Forwarded(Box<http::Response<OriginBody>>),
+    /// A validated response that must not be stored again.
+    Freshened(Arc<StoredResponse>),
+}
+
+/// What joining came to.
+pub(super) enum Joined {
+    /// Nobody was fetching it: this request leads.
+    Lead(Lead, Follow),
+    /// Somebody is.
+    Follow(Follow),
+}
+
+/// The fill's end of a flight.
+#[derive(Debug)]
+pub(super) struct Lead {
+    flight: Arc<Flight>,
+    flights: Arc<Flights>,
+    phase: watch::Sender<Phase>,
+}
+
+/// A client's end of a flight.
+#[derive(Debug)]
+pub(super) struct Follow {
+    pub flight: Arc<Flight>,
+    leader: bool,
+}
+
+impl Flights {
+    /// Follows the fill under way for `key`, unless `may_follow` objects; else leads a new one in
+    /// its place. `stamp` is the log's order now.
+    pub fn join(
+        self: &Arc<Self>,
+        key: FlightKey,
+        stamp: Order,
+        replaces: u8,
+        may_follow: impl FnOnce(&Flight) -> bool,
+    ) -> Joined {
+        let mut under_way = self.under_way.lock();
+        if let Some(flight) = under_way.get(&key)
+            && may_follow(flight)
+        {
+            return Joined::Follow(Follow { flight: flight.clone(), leader: false });
+        }
+        let (lead, follow) = self.lead(key.clone(), stamp, replaces);
+        under_way.insert(key, lead.flight.clone());
+        Joined::Lead(lead, follow)
+    }
+
+    /// Leads a fill that nobody can join.
+    pub fn alone(self: &Arc<Self>, key: FlightKey, stamp: Order) -> (Lead, Follow) {
+        self.lead(key, stamp, 0)
+    }
+
+    fn lead(self: &Arc<Self>, key: FlightKey, stamp: Order, replaces: u8) -> (Lead, Follow) {
+        let (sender, phase) = watch::channel(Phase::Waiting);
+        let flight = Arc::new(Flight { key, stamp, replaces, leader_gone: AtomicBool::new(false), phase });
+        let lead = Lead { flight: flight.clone(), flights: self.clone(), phase: sender };
+        (lead, Follow { flight, leader: true })
+    }
+
+    /// How many fills others may follow are under way.
+    pub fn len(&self) -> usize {
+        self.under_way.lock().len()
+    }
+
+    fn leave(&self, flight: &Arc<Flight>) {
+        let mut under_way = self.under_way.lock();
+        if under_way.get(&flight.key).is_some_and(|listed| Arc::ptr_eq(listed, flight)) {
+            under_way.remove(&flight.key);
+        }
+    }
+}
+
+impl Lead {
+    /// Tells every follower how far the fill has come.
+    pub fn announce(&self, phase: Phase) {
+        // Nobody listening is no fault: the clients may have gone.
+        self.phase.send_replace(phase);
+        if self.flight.leader_gone.load(Ordering::SeqCst) {
+            self.flight.empty_seat();
+        }
+    }
+
+    /// Nobody joins from here on; those who follow go on.
+    pub fn close(&self) {
+        self.flights.leave(&self.flight);
+    }
+
+    /// The order of the log that the fill was stamped with.
+    pub fn stamp(&self) -> Order {
+        self.flight.stamp
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Flight {
+    /// Gives up the leader's place in the stream, so that nobody waits for it to read.
+    fn empty_seat(&self) {
+        if let Phase::Arrived(arrival) = &*self.phase.borrow() {
+            arrival.seat.lock().take();
+        }
+    }
+}
+
+impl Follow {
+    /// Waits for news; `None` when the fill died without any.
+    pub async fn news(&self) -> Option<Phase> {
+        let mut phase = self.flight.phase.clone();
+        let news = phase.wait_for(|phase| !matches!(phase, Phase::Waiting)).await;
+        news.ok().map(|phase| phase.clone())
+    }
+
+    /// Whether this is the client that the fill is for in the first place.
+    pub fn is_leader(&self) -> bool {
+        self.leader
+    }
+}
+
+impl Drop for Follow {
+    fn drop(&mut self) {
+        // Set before looking, as the fill looks after announcing: one of the two sees the other.
+        if self.leader {
+            self.flight.leader_gone.store(true, Ordering::SeqCst);
+            self.flight.empty_seat();
+        }
+    }
+}

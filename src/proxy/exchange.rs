@@ -1,0 +1,236 @@
+//! One request under way: its head, its rule, what it asks, and its content until that is read.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+
+use super::admit::{self, Admission};
+use super::{Proxy, Ruling};
+use crate::clock::Now;
+use crate::config::{BodyKey, Rule};
+use crate::fields::connection;
+use crate::origin::{RequestBody, StreamBody};
+use crate::policy::key::{KeyBody, KeyedJson};
+use crate::policy::request::RequestDirectives;
+use crate::policy::{Reason, invalidation};
+use crate::route::{Captures, TemplateInput};
+use crate::server::{ConnState, InFlight};
+
+/// One request under way.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// The configuration it began with, and keeps.
+    pub ruling: Arc<Ruling>,
+    /// The request's head as it came.
+    pub head: Parts,
+    /// The rule that answers it.
+    pub rule: Arc<Rule>,
+    /// What the rule's pattern captured.
+    pub captures: Captures,
+    /// What its fields ask of a cache.
+    pub asked: RequestDirectives,
+    /// When its head had arrived.
+    pub started: Now,
+    /// The client's connection.
+    pub connection: Arc<ConnState>,
+    /// Marks the connection busy until the answer has left.
+    pub busy: Option<InFlight>,
+    /// The members of its JSON content that the key names.
+    pub json: Option<KeyedJson>,
+    body: Content,
+}
+
+/// The request's content.
+#[derive(Debug)]
+enum Content {
+    Empty,
+    Unread(Incoming),
+    Read(Bytes),
+    /// Too large for a key: what was read, and the rest.
+    Partly(Bytes, Incoming),
+}
+
+impl Exchange {
+    /// Admits a request and finds its rule.
+    pub fn begin(
+        proxy: &Proxy,
+        ruling: &Arc<Ruling>,
+        request: Request<Incoming>,
+        connection: &Arc<ConnState>,
+        started: Now,
+    ) -> Admission {
+        let busy = Some(connection.begin());
+        let (head, incoming) = request.into_parts();
+        let length = incoming.size_hint().exact();
+        let body = if incoming.is_end_stream() { Content::Empty } else { Content::Unread(incoming) };
+        let checked = admit::check(&head, length, &ruling.config.limits, &proxy.pseudonym);
+        let authority = admit::authority(&head.uri, &head.headers);
+        let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
+            // `[::1]` has colons and no port.
+            if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { authority }
+        });
+        let matched = ruling.config.rules.find(&head.method, host, head.uri.path());
+        let (rule, captures) = (matched.rule.clone(), matched.captures);
+        let asked = RequestDirectives::scan(&head.headers);
+        let ruling = ruling.clone();
+        let connection = connection.clone();
+        let exchange =
+            Exchange { ruling, head, rule, captures, asked, started, connection, busy, json: None, body };
+        match checked {
+            Ok(()) => Admission::Admitted(exchange),
+            Err(reason) => Admission::Refused(exchange, reason),
+        }
+    }
+
+    /// Whether the request may change something at the origin: an unsafe method that no rule
+    /// declares a read, or one that an override field turns into such a method.
+    pub fn is_write(&self) -> bool {
+        let declared_read = self.is_declared_read();
+        !invalidation::is_safe(&self.head.method) && !declared_read
+            || self.overridden_method().is_some_and(|method| !invalidation::is_safe(&method))
+    }
+
+    /// Whether a `ttl` on an unsafe method declares the request a read.
+    pub fn is_declared_read(&self) -> bool {
+        !invalidation::is_safe(&self.head.method) && self.rule.cache && self.rule.grants_freshness()
+    }
+
+    /// The method that a field such as `X-HTTP-Method-Override` asks the origin to use instead.
+    pub fn overridden_method(&self) -> Option<Method> {
+        if !self.asked.overridden {
+            return None;
+        }
+        ["x-http-method-override", "x-http-method", "x-method-override"]
+            .iter()
+            .find_map(|name| self.head.headers.get(*name))
+            .and_then(|value| Method::from_bytes(value.as_bytes().to_ascii_uppercase().as_slice()).ok())
+    }
+
+    /// Why the request passes by whatever its key would be.
+    pub fn bypass_reason(&self) -> Option<Reason> {
+        if !self.ruling.config.enabled {
+            Some(Reason::Disabled)
+        } else if !self.rule.cache {
+            Some(Reason::CacheOff)
+        } else if self.asked.range {
+            Some(Reason::Range)
+        } else if self.asked.precondition {
+            Some(Reason::Precondition)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the rule's key needs content that has not been read.
+    pub fn needs_body_for_key(&self) -> bool {
+        self.rule.key.body != BodyKey::Ignored && matches!(self.body, Content::Unread(_))
+    }
+
+    /// The content's part in the key before it is read.
+    pub fn unread_body(&self) -> KeyBody<'_> {
+        match &self.body {
+            Content::Empty => KeyBody::Empty,
+            Content::Unread(_) | Content::Partly(..) => KeyBody::Unread,
+            Content::Read(bytes) => KeyBody::Whole(bytes),
+        }
+    }
+
+    /// The content read for the key.
+    pub fn whole_body(&self) -> Bytes {
+        match &self.body {
+            Content::Read(bytes) => bytes.clone(),
+            Content::Empty | Content::Unread(_) | Content::Partly(..) => Bytes::new(),
+        }
+    }
+
+    /// Reads the content that the key needs, up to `limits.key_body`. Beyond it the reason is
+    /// [`Reason::BodyTooLarge`], and what was read goes on with the rest.
+    pub async fn read_body(&mut self) -> Result<(), Reason> {
+        let limits = &self.ruling.config.limits;
+        let (most, patience) = (limits.key_body, limits.body_timeout);
+        let Content::Unread(incoming) = &mut self.body else { return Ok(()) };
+        if incoming.size_hint().lower() > most as u64 {
+            return Err(Reason::BodyTooLarge);
+        }
+        let mut read = BytesMut::new();
+        loop {
+            let frame = tokio::time::timeout(patience, incoming.frame()).await;
+            match frame.map_err(|_elapsed| Reason::RequestTimeout)? {
+                None => break,
+                Some(Err(_broken)) => return Err(Reason::BadRequest),
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    read.extend_from_slice(&data);
+                    if read.len() > most {
+                        self.body = match std::mem::replace(&mut self.body, Content::Empty) {
+                            Content::Unread(rest) => Content::Partly(read.freeze(), rest),
+                            Content::Empty | Content::Read(_) | Content::Partly(..) => Content::Empty,
+                        };
+                        return Err(Reason::BodyTooLarge);
+                    }
+                }
+            }
+        }
+        self.body = Content::Read(read.freeze());
+        Ok(())
+    }
+
+    /// The content to send on; what is not read yet is streamed.
+    pub fn take_body(&mut self) -> RequestBody {
+        match std::mem::replace(&mut self.body, Content::Empty) {
+            Content::Empty => RequestBody::Empty,
+            Content::Read(bytes) => RequestBody::Bytes(bytes),
+            Content::Unread(incoming) => RequestBody::Stream(self.stream(incoming, Bytes::new())),
+            Content::Partly(read, rest) => RequestBody::Stream(self.stream(rest, read)),
+        }
+    }
+
+    fn stream(&self, incoming: Incoming, read: Bytes) -> StreamBody {
+        let limits = &self.ruling.config.limits;
+        StreamBody::new(incoming, limits.request_body, limits.body_timeout).after(read)
+    }
+
+    /// What fills the rule's templates.
+    pub fn template_input<'a>(&'a self, response: Option<&'a HeaderMap>) -> TemplateInput<'a> {
+        TemplateInput {
+            captures: &self.captures,
+            query: self.head.uri.query().unwrap_or(""),
+            request: &self.head.headers,
+            response,
+            json: self.json.as_ref(),
+        }
+    }
+
+    /// Whether the request is a HEAD.
+    pub fn is_head(&self) -> bool {
+        self.head.method == Method::HEAD
+    }
+
+    /// The authority that the client asked for, in its spelling.
+    pub fn authority(&self) -> &str {
+        admit::authority(&self.head.uri, &self.head.headers)
+    }
+
+    /// The request's fields as they go to the origin: end-to-end ones only, with `Via`, `Host`
+    /// and `X-Forwarded-For` as configured.
+    pub fn outgoing_fields(&self, pseudonym: &str) -> HeaderMap {
+        let config = &self.ruling.config;
+        let mut fields = self.head.headers.clone();
+        connection::strip_request(&mut fields);
+        fields.remove(header::EXPECT);
+        crate::fields::via::append(&mut fields, self.head.version, pseudonym);
+        crate::fields::forwarded::apply(&mut fields, config.forwarded, self.connection.peer());
+        if let crate::config::HostField::Fixed(host) = &config.origin.host_field {
+            fields.insert(header::HOST, host.clone());
+        } else if let Ok(host) = http::HeaderValue::from_str(self.authority())
+            && !host.is_empty()
+        {
+            fields.insert(header::HOST, host);
+        }
+        fields
+    }
+}

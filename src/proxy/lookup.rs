@@ -1,0 +1,159 @@
+//! Looks a request up and decides what a stored response may do for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header;
+
+use super::Proxy;
+use super::exchange::Exchange;
+use crate::config::SetCookie;
+use crate::policy::Reason;
+use crate::policy::key::{CredentialState, Lookup};
+use crate::policy::reuse::{self, Asked, Candidate, Reuse, Validity};
+use crate::policy::storing::{self, RequestFacts, Storing};
+use crate::store::StoredResponse;
+
+/// What looking up came to.
+pub(super) enum Found {
+    /// A stored response that may be served at once.
+    Fresh(Fresh),
+    /// The origin has to be asked, now or behind the answer.
+    Other(Need),
+}
+
+/// A fresh stored response.
+pub(super) struct Fresh {
+    pub entry: Arc<StoredResponse>,
+    pub age: Duration,
+    pub left: Duration,
+}
+
+/// Why the origin has to be asked, and what is stored meanwhile.
+pub(super) enum Need {
+    /// Serve this stale response, and fetch behind it (RFC 5861 §3).
+    Behind { entry: Arc<StoredResponse>, age: Duration, over: Duration },
+    /// Ask whether this response still holds.
+    Validation { base: Base, reason: Reason },
+    /// Fetch anew.
+    Whole(Reason),
+}
+
+/// A stored response to validate.
+#[derive(Debug, Clone)]
+pub(super) struct Base {
+    pub entry: Arc<StoredResponse>,
+    /// Whether only a strong `ETag` proves it unchanged: a write has hit it.
+    pub strong_only: bool,
+    /// Whether it may be served if the origin fails (RFC 5861 §4).
+    pub if_error: bool,
+}
+
+impl Need {
+    /// The reason for going to the origin.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Need::Behind { .. } => Reason::Stale,
+            Need::Validation { reason, .. } | Need::Whole(reason) => *reason,
+        }
+    }
+
+    /// What may be validated.
+    pub fn base(&self) -> Option<Base> {
+        match self {
+            Need::Behind { entry, .. } => {
+                Some(Base { entry: entry.clone(), strong_only: false, if_error: true })
+            }
+            Need::Validation { base, .. } => Some(base.clone()),
+            Need::Whole(_) => None,
+        }
+    }
+}
+
+impl Proxy {
+    /// Looks up the request and decides.
+    pub(super) fn look_up(&self, exchange: &mut Exchange, lookup: &Lookup) -> Found {
+        exchange.json.clone_from(&lookup.json);
+        let Some(slot) = self.memory.find(&lookup.key) else {
+            return Found::Other(Need::Whole(Reason::UriMiss));
+        };
+        let Some(entry) = slot.select(&exchange.head.headers) else {
+            return Found::Other(Need::Whole(Reason::VaryMiss));
+        };
+        let entry = if entry.fingerprint == exchange.rule.fingerprint {
+            entry.clone()
+        } else {
+            match self.under_changed_rule(exchange, entry) {
+                Some(entry) => entry,
+                None => return Found::Other(Need::Whole(Reason::RuleChanged)),
+            }
+        };
+        self.decide(exchange, lookup, entry)
+    }
+
+    fn decide(&self, exchange: &Exchange, lookup: &Lookup, entry: Arc<StoredResponse>) -> Found {
+        let validity = entry.validity(&self.log);
+        let candidate = Candidate {
+            terms: &entry.terms,
+            times: &entry.times,
+            validity,
+            strong_etag: entry.strong_etag(),
+            validator: entry.has_validator(),
+        };
+        let asked =
+            Asked { credentials: lookup.credentials, rule_grants: exchange.rule.grants_freshness() };
+        match reuse::decide(candidate, asked, exchange.started) {
+            Reuse::Serve { age, left } => Found::Fresh(Fresh { entry, age, left }),
+            Reuse::ServeStale { age, over } => Found::Other(Need::Behind { entry, age, over }),
+            Reuse::Validate { reason, if_error } => {
+                let strong_only = validity == Validity::Gone;
+                Found::Other(Need::Validation { base: Base { entry, strong_only, if_error }, reason })
+            }
+            Reuse::Forward(reason) => Found::Other(Need::Whole(reason)),
+        }
+    }
+
+    /// The stored response as today's rule would have stored it; `None` if it would not have.
+    ///
+    /// Its tags become those of both rules: a write under the new rules must find it, and one
+    /// logged under the old ones must not be forgotten.
+    fn under_changed_rule(
+        &self,
+        exchange: &Exchange,
+        entry: &Arc<StoredResponse>,
+    ) -> Option<Arc<StoredResponse>> {
+        let rule = &exchange.rule;
+        // Stored when the rule shared it; what is stored cannot be stripped in place.
+        if rule.set_cookie == SetCookie::Strip && entry.fields.contains_key(header::SET_COOKIE) {
+            return None;
+        }
+        let facts = facts_under(rule, &entry.facts);
+        let terms = match storing::judge(rule, &facts, entry.status, &entry.fields, &entry.times, exchange.started)
+        {
+            Storing::Store(terms) => terms,
+            Storing::Skip(_) => return None,
+        };
+        let mut tags = self.tags(exchange, &entry.fields)?;
+        tags.extend_from_slice(&entry.tags);
+        tags.sort_unstable();
+        tags.dedup();
+        let renewed = Arc::new(entry.under_rule(rule.name.clone(), rule.fingerprint, terms, facts, tags.into()));
+        self.memory.replace(entry, renewed.clone());
+        Some(renewed)
+    }
+}
+
+/// The recorded facts of a request as today's rule sees them. What credentials the request had is
+/// known, not which: unless the rule shares with everyone, they count as unnamed.
+fn facts_under(rule: &crate::config::Rule, recorded: &RequestFacts) -> RequestFacts {
+    let credentials = if rule.share == crate::config::Share::Public {
+        if recorded.any_credential { CredentialState::Named } else { CredentialState::Absent }
+    } else if recorded.authorization {
+        CredentialState::UnnamedAuthorization
+    } else if recorded.any_credential {
+        CredentialState::Unnamed
+    } else {
+        CredentialState::Absent
+    };
+    RequestFacts { credentials, ..recorded.clone() }
+}

@@ -1,0 +1,257 @@
+//! From what happened to what is said of it: `Cache-Status`, metrics, the access log.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode};
+
+use super::Proxy;
+use super::exchange::Exchange;
+use super::problem::{self, Refusal, problem};
+use crate::body::Body;
+use crate::clock::{Clock, Now};
+use crate::config::Rule;
+use crate::fields::cache_status::{CACHE_STATUS, CacheStatus, Handling, Ttl};
+use crate::origin::{ErrorKind, OriginError};
+use crate::policy::Reason;
+use crate::telemetry::{AccessLine, AccessLogger, Outcome, OutcomeKind};
+
+/// What happened to a request, in full.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verdict {
+    pub kind: OutcomeKind,
+    /// Why the origin was asked, or why Larder answered itself.
+    pub reason: Option<Reason>,
+    /// Why the answer was not stored.
+    pub not_stored: Option<Reason>,
+    pub stored: bool,
+    /// The origin's status, where it answered and the client got another.
+    pub origin_status: Option<StatusCode>,
+    /// What is left of the answer's freshness.
+    pub ttl: Option<Ttl>,
+    /// Until the origin's head came.
+    pub origin: Option<Duration>,
+}
+
+impl Verdict {
+    pub fn new(kind: OutcomeKind, reason: Option<Reason>) -> Self {
+        Self { kind, reason, not_stored: None, stored: false, origin_status: None, ttl: None, origin: None }
+    }
+
+    /// The one word for log and metric.
+    fn word(&self) -> Option<Reason> {
+        self.not_stored.or(self.reason)
+    }
+
+    fn is_forwarded(&self) -> bool {
+        match self.kind {
+            OutcomeKind::Revalidated | OutcomeKind::Miss | OutcomeKind::Bypass => true,
+            OutcomeKind::Error => self.reason.is_some_and(|reason| reason.forward_word().is_some()),
+            OutcomeKind::Hit | OutcomeKind::Stale | OutcomeKind::Collapsed | OutcomeKind::Refused => false,
+        }
+    }
+
+    fn cache_status(&self) -> CacheStatus {
+        let fwd = self.reason.and_then(Reason::forward_word);
+        let handling = match (self.kind, fwd) {
+            (OutcomeKind::Hit | OutcomeKind::Stale, _) => Handling::Hit,
+            (OutcomeKind::Refused, _) | (_, None) => Handling::Refused,
+            (kind, Some(fwd)) => Handling::Forwarded {
+                fwd,
+                status: self.origin_status.map(|status| status.as_u16()),
+                stored: self.stored,
+                collapsed: (kind == OutcomeKind::Collapsed).then_some(true),
+            },
+        };
+        let detail = self.word().map(Reason::word).filter(|word| Some(*word) != fwd);
+        CacheStatus { handling, ttl: self.ttl, detail }
+    }
+}
+
+impl Proxy {
+    /// The last step of every request: says what happened, to the client and to the operator.
+    pub(super) fn finish(
+        &self,
+        exchange: &Exchange,
+        mut response: Response<Body>,
+        verdict: Verdict,
+    ) -> Response<Body> {
+        if exchange.ruling.config.cache_status {
+            // Appended: the origin's own member, and those of caches before it, stay.
+            response.headers_mut().append(CACHE_STATUS, verdict.cache_status().render());
+        }
+        let outcome = Outcome {
+            rule: exchange.rule.index,
+            kind: verdict.kind,
+            reason: verdict.word(),
+            forwarded: verdict.is_forwarded(),
+            stored: verdict.stored,
+            status: response.status(),
+            duration: self.clock.now().mono.since(exchange.started.mono),
+        };
+        self.metrics.account(&outcome);
+        if self.access.wants(&outcome) {
+            let line = Box::new(self.line_at_end(exchange, outcome, verdict.origin));
+            return response.map(|body| body.log_at_end(line));
+        }
+        response
+    }
+
+    /// Answers a request by itself.
+    pub(super) fn refuse(&self, mut exchange: Exchange, refusal: Refusal) -> Response<Body> {
+        let busy = exchange.busy.take();
+        let response = self.refuse_shared(&exchange, refusal);
+        match busy {
+            Some(busy) => response.map(|body| body.keep_busy(busy)),
+            None => response,
+        }
+    }
+
+    pub(super) fn refuse_shared(&self, exchange: &Exchange, refusal: Refusal) -> Response<Body> {
+        let kind = match refusal {
+            Refusal::Internal => OutcomeKind::Error,
+            Refusal::BadRequest
+            | Refusal::UriTooLong
+            | Refusal::FieldsTooLarge
+            | Refusal::RequestTooLarge
+            | Refusal::RequestTimeout
+            | Refusal::MethodRefused
+            | Refusal::Loop
+            | Refusal::OnlyIfCached => OutcomeKind::Refused,
+        };
+        self.finish(exchange, refusal.response(), Verdict::new(kind, Some(refusal.reason())))
+    }
+
+    /// Answers for an origin that failed.
+    pub(super) fn origin_failed(&self, exchange: &Exchange, error: &OriginError) -> Response<Body> {
+        let kind = match error.kind {
+            // The client's own doing.
+            ErrorKind::RequestTooLarge | ErrorKind::RequestTimeout | ErrorKind::RequestBroken => {
+                OutcomeKind::Refused
+            }
+            ErrorKind::Unreachable
+            | ErrorKind::ConnectTimeout
+            | ErrorKind::Timeout
+            | ErrorKind::Reset
+            | ErrorKind::BadResponse
+            | ErrorKind::BodyBroken
+            | ErrorKind::Busy => {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                tracing::warn!(rule = %exchange.rule.name, cause, "the origin failed: {error}");
+                OutcomeKind::Error
+            }
+        };
+        let response = problem(error.status(), error.reason());
+        self.finish(exchange, response, Verdict::new(kind, Some(error.reason())))
+    }
+
+    /// The answer to a request that a defect ended; the panic's own message is on standard error.
+    pub(super) fn panicked(&self) -> Response<Body> {
+        self.metrics.panicked();
+        self.count_unmatched(Refusal::Internal, OutcomeKind::Error);
+        Refusal::Internal.response()
+    }
+
+    /// The bytes to send where the HTTP library refused a request by itself.
+    pub(crate) fn refused_by_library(&self, status: StatusCode) -> Bytes {
+        let refusal = Refusal::of_status(status);
+        self.count_unmatched(refusal, OutcomeKind::Refused);
+        let status = refusal.status();
+        let content = problem::content(status, refusal.reason());
+        let mut bytes = format!(
+            "HTTP/1.1 {} {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+             cache-control: no-store\r\ncache-status: larder; detail={}\r\nconnection: close\r\n\r\n",
+            status.as_u16(),
+            status.canonical_reason().unwrap_or("Error"),
+            content.len(),
+            refusal.reason().word(),
+        )
+        .into_bytes();
+        bytes.extend_from_slice(&content);
+        bytes.into()
+    }
+
+    fn count_unmatched(&self, refusal: Refusal, kind: OutcomeKind) {
+        self.metrics.account(&Outcome {
+            rule: usize::MAX,
+            kind,
+            reason: Some(refusal.reason()),
+            forwarded: false,
+            stored: false,
+            status: refusal.status(),
+            duration: Duration::ZERO,
+        });
+    }
+
+    /// Counts one exchange with the origin.
+    pub(super) fn account_origin(&self, rule: &Rule, status: Option<StatusCode>, sent: Now, received: Now) {
+        self.metrics.origin_answered(rule.index, status, received.mono.since(sent.mono));
+    }
+
+    /// Counts an answer that was not stored.
+    pub(super) fn not_stored(&self, rule: &Rule, reason: Reason) {
+        self.metrics.not_stored(rule.index, reason);
+    }
+
+    fn line_at_end(&self, exchange: &Exchange, outcome: Outcome, origin: Option<Duration>) -> LineAtEnd {
+        LineAtEnd {
+            access: self.access.clone(),
+            clock: self.clock.clone(),
+            started: exchange.started,
+            outcome,
+            method: exchange.head.method.clone(),
+            uri: exchange.head.uri.clone(),
+            host: exchange.authority().to_owned(),
+            rule: exchange.rule.name.clone(),
+            request_id: exchange.request_id(self),
+            peer: exchange.connection.peer().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            origin,
+            bytes: 0,
+        }
+    }
+}
+
+/// An access-log line that is written when the answer's content has left, or was dropped.
+#[derive(Debug)]
+pub struct LineAtEnd {
+    access: Arc<AccessLogger>,
+    clock: Clock,
+    started: Now,
+    outcome: Outcome,
+    method: Method,
+    uri: http::Uri,
+    host: String,
+    rule: Arc<str>,
+    request_id: HeaderValue,
+    peer: IpAddr,
+    origin: Option<Duration>,
+    bytes: u64,
+}
+
+impl LineAtEnd {
+    /// Counts content sent.
+    pub fn sent(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+}
+
+impl Drop for LineAtEnd {
+    fn drop(&mut self) {
+        self.access.write(&AccessLine {
+            time: self.started.wall,
+            outcome: &self.outcome,
+            method: &self.method,
+            path: self.uri.path(),
+            query: self.uri.query(),
+            host: &self.host,
+            rule: &self.rule,
+            bytes: self.bytes,
+            duration: self.clock.now().mono.since(self.started.mono),
+            origin: self.origin,
+            peer: self.peer,
+            request_id: self.request_id.to_str().unwrap_or("-"),
+        });
+    }
+}

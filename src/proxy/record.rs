@@ -1,0 +1,46 @@
+//! What is kept of an answer: its tags, and the stored response itself.
+
+use std::sync::Arc;
+
+use super::Proxy;
+use super::exchange::Exchange;
+use crate::invalidation::{Tag, TagId, path_tags};
+use crate::policy::Reason;
+use crate::policy::reuse::Validity;
+use crate::route::invalidation_path;
+use crate::store::{Inserted, StoredResponse};
+
+impl Proxy {
+    /// Everything an answer can be invalidated by: its path and what lies above it, its rule, and
+    /// what the rule's templates make of it. `None`: more tags than `limits.tags`; one left out
+    /// would be an invalidation missed.
+    pub(super) fn tags(&self, exchange: &Exchange, fields: &http::HeaderMap) -> Option<Vec<TagId>> {
+        let path = invalidation_path(exchange.head.uri.path());
+        let mut tags: Vec<TagId> = path_tags(&path);
+        tags.push(Tag::Rule(exchange.rule.name.to_string()).id());
+        let input = exchange.template_input(Some(fields));
+        let mut named = 0;
+        for template in &exchange.rule.tags {
+            for text in template.render(&input) {
+                named += 1;
+                tags.push(Tag::Named(text).id());
+            }
+        }
+        tags.sort_unstable();
+        tags.dedup();
+        (named <= exchange.ruling.config.limits.tags).then_some(tags)
+    }
+
+    /// Stores a response unless a write has overtaken it since its fetch began (rule 18).
+    pub(super) fn record(&self, response: Arc<StoredResponse>) -> Result<(), Reason> {
+        match self.log.validity(&response.subject(), response.mark.stamp) {
+            Validity::Gone | Validity::Unknown => return Err(Reason::Overtaken),
+            Validity::Untouched | Validity::Stale => {}
+        }
+        match self.memory.insert(response) {
+            Inserted::Stored => Ok(()),
+            Inserted::Refused => Err(Reason::NoRoom),
+            Inserted::Older => Err(Reason::Overtaken),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Builds answers: from the store, from a fill under way, from the origin.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Response, StatusCode, header};
+
+use super::Proxy;
+use super::collapse::Arrival;
+use super::exchange::Exchange;
+use super::lookup::Fresh;
+use super::outcome::Verdict;
+use super::stream::Reader;
+use crate::body::Body;
+use crate::clock::Now;
+use crate::config::ClientTtl;
+use crate::fields::cache_status::Ttl;
+use crate::fields::age;
+use crate::origin::OriginBody;
+use crate::policy::validation::{self, Precondition};
+use crate::policy::{Reason, overrides};
+use crate::store::StoredResponse;
+use crate::telemetry::OutcomeKind;
+
+/// How a stored response comes to be served.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Served {
+    /// It is fresh.
+    Fresh { age: Duration, left: Duration },
+    /// It is stale, and may be served all the same: while it is fetched, or since the origin failed.
+    Stale { age: Duration, over: Duration, failure: Option<Reason> },
+    /// The origin has just said that it holds, asked by this request or by the one it followed.
+    Revalidated { reason: Reason, collapsed: bool, now: Now },
+}
+
+impl Served {
+    fn age(self, entry: &StoredResponse) -> Duration {
+        match self {
+            Served::Fresh { age, .. } | Served::Stale { age, .. } => age,
+            Served::Revalidated { now, .. } => entry.times.current_age(now),
+        }
+    }
+
+    fn left(self, entry: &StoredResponse) -> Duration {
+        match self {
+            Served::Fresh { left, .. } => left,
+            Served::Stale { .. } => Duration::ZERO,
+            Served::Revalidated { .. } => entry.terms.lifetime.saturating_sub(self.age(entry)),
+        }
+    }
+
+    fn verdict(self, entry: &StoredResponse) -> Verdict {
+        match self {
+            Served::Fresh { left, .. } => {
+                Verdict { ttl: Some(Ttl::Left(left)), ..Verdict::new(OutcomeKind::Hit, None) }
+            }
+            Served::Stale { over, failure, .. } => {
+                Verdict { ttl: Some(Ttl::Over(over)), ..Verdict::new(OutcomeKind::Stale, failure) }
+            }
+            Served::Revalidated { reason, collapsed, .. } => {
+                let kind = if collapsed { OutcomeKind::Collapsed } else { OutcomeKind::Revalidated };
+                Verdict {
+                    ttl: Some(Ttl::Left(self.left(entry))),
+                    stored: !collapsed,
+                    origin_status: Some(StatusCode::NOT_MODIFIED),
+                    origin: Some(entry.times.received.since(entry.times.requested)),
+                    ..Verdict::new(kind, Some(reason))
+                }
+            }
+        }
+    }
+}
+
+impl Proxy {
+    /// Answers a hit.
+    pub(super) fn serve_fresh(&self, mut exchange: Exchange, fresh: Fresh) -> Response<Body> {
+        let busy = exchange.busy.take();
+        let served = Served::Fresh { age: fresh.age, left: fresh.left };
+        let response = self.serve(&exchange, &fresh.entry, served);
+        match busy {
+            Some(busy) => response.map(|body| body.keep_busy(busy)),
+            None => response,
+        }
+    }
+
+    /// Answers with a stale response.
+    pub(super) fn serve_stale(
+        &self,
+        exchange: &Exchange,
+        entry: &Arc<StoredResponse>,
+        age: Duration,
+        over: Duration,
+        failure: Option<Reason>,
+    ) -> Response<Body> {
+        self.serve(exchange, entry, Served::Stale { age, over, failure })
+    }
+
+    /// Answers with a stored response, as a 304 where the client has it already.
+    pub(super) fn serve(
+        &self,
+        exchange: &Exchange,
+        entry: &Arc<StoredResponse>,
+        served: Served,
+    ) -> Response<Body> {
+        let mut fields = entry.fields.clone();
+        tell_age(exchange, &mut fields, served.age(entry), served.left(entry));
+        let response = if not_modified(exchange, entry.status, &entry.fields) {
+            unchanged(&fields)
+        } else {
+            let body =
+                if exchange.is_head() { Body::empty() } else { Body::stored(entry.content.clone()) };
+            head(entry.status, fields, body)
+        };
+        self.finish(exchange, response, served.verdict(entry))
+    }
+
+    /// Answers from a fill under way; the content follows as it arrives.
+    pub(super) fn serve_arrival(
+        &self,
+        exchange: &Exchange,
+        arrival: &Arrival,
+        reader: Reader,
+        reason: Reason,
+        leader: bool,
+    ) -> Response<Body> {
+        let now = self.clock.now();
+        let age = arrival.times.current_age(now);
+        let left = arrival.terms.lifetime.saturating_sub(age);
+        let mut fields = if leader { &arrival.leader_fields } else { &arrival.fields }.clone();
+        if leader {
+            // What has just come is told as the origin told it, but for the rule's own words.
+            if exchange.rule.client_ttl != ClientTtl::Origin {
+                overrides::tell_client(exchange.rule.client_ttl, &mut fields, left);
+            }
+        } else {
+            tell_age(exchange, &mut fields, age, left);
+        }
+        let kind = if leader { OutcomeKind::Miss } else { OutcomeKind::Collapsed };
+        let verdict = Verdict {
+            ttl: Some(Ttl::Left(left)),
+            stored: leader,
+            origin: Some(arrival.times.received.since(arrival.times.requested)),
+            ..Verdict::new(kind, Some(reason))
+        };
+        let response = if not_modified(exchange, arrival.status, &arrival.fields) {
+            unchanged(&fields)
+        } else {
+            head(arrival.status, fields, Body::fill(reader, arrival.length))
+        };
+        self.finish(exchange, response, verdict)
+    }
+
+    /// Passes the origin's answer on.
+    pub(super) fn serve_forwarded(
+        &self,
+        exchange: &Exchange,
+        answer: Response<OriginBody>,
+        verdict: Verdict,
+    ) -> Response<Body> {
+        self.finish(exchange, answer.map(Body::origin), verdict)
+    }
+}
+
+/// Sets `Age` and what the rule tells clients about freshness.
+fn tell_age(exchange: &Exchange, fields: &mut HeaderMap, current: Duration, left: Duration) {
+    let tell = match exchange.rule.client_ttl {
+        ClientTtl::Origin => true,
+        told @ (ClientTtl::None | ClientTtl::Remaining | ClientTtl::Fixed(_)) => {
+            overrides::tell_client(told, fields, left)
+        }
+    };
+    if tell {
+        fields.insert(header::AGE, age::value(current));
+    } else {
+        fields.remove(header::AGE);
+    }
+}
+
+/// Whether the client's conditional says that it has this answer already.
+fn not_modified(exchange: &Exchange, status: StatusCode, fields: &HeaderMap) -> bool {
+    exchange.asked.conditional
+        && validation::evaluate(&exchange.head.headers, status, fields) == Precondition::NotModified
+}
+
+fn unchanged(fields: &HeaderMap) -> Response<Body> {
+    head(StatusCode::NOT_MODIFIED, validation::not_modified_fields(fields), Body::empty())
+}
+
+fn head(status: StatusCode, fields: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    response
+}

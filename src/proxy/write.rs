@@ -1,0 +1,207 @@
+//! Writes: forwarded to the end whatever the client does, and announced in the log before their
+//! answer is released (rule 14).
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Response};
+use tokio::sync::oneshot;
+
+use super::Proxy;
+use super::exchange::Exchange;
+use super::fill::clean_answer;
+use super::outcome::Verdict;
+use super::problem::Refusal;
+use crate::body::Body;
+use crate::config::{Invalidate, Rule};
+use crate::invalidation::{Event, Matter, Strength, Tag, Write};
+use crate::origin::{OriginBody, OriginError, RequestBody, Sent};
+use crate::policy::invalidation::{self, WriteOutcome};
+use crate::policy::Reason;
+use crate::route::{Captures, Template, TemplateInput, invalidation_path};
+use crate::telemetry::{OutcomeKind, Source};
+
+impl Proxy {
+    /// Forwards a request that may change something.
+    ///
+    /// It runs as a task of its own: a client that goes away must not leave a write behind whose
+    /// outcome nobody announces.
+    pub(super) async fn write(self: Arc<Self>, mut exchange: Exchange) -> Response<Body> {
+        let body = exchange.take_body();
+        let busy = exchange.busy.take();
+        let exchange = Arc::new(exchange);
+        let (sender, receiver) = oneshot::channel();
+        let task = self.clone().write_to_end(exchange.clone(), body, sender);
+        self.tasks.spawn(task);
+        let response = match receiver.await {
+            Ok(Ok(mut answer)) => {
+                clean_answer(answer.headers_mut(), &self.pseudonym);
+                let reason = self.write_reason(&exchange);
+                let verdict = Verdict::new(OutcomeKind::Bypass, Some(reason));
+                self.serve_forwarded(&exchange, answer, verdict)
+            }
+            Ok(Err(error)) => self.origin_failed(&exchange, &error),
+            Err(_died) => self.refuse_shared(&exchange, Refusal::Internal),
+        };
+        match busy {
+            Some(busy) => response.map(|body| body.keep_busy(busy)),
+            None => response,
+        }
+    }
+
+    fn write_reason(&self, exchange: &Exchange) -> Reason {
+        if !exchange.ruling.config.enabled {
+            Reason::Disabled
+        } else if exchange.asked.overridden {
+            Reason::OverrideField
+        } else {
+            Reason::Method
+        }
+    }
+
+    async fn write_to_end(
+        self: Arc<Self>,
+        exchange: Arc<Exchange>,
+        body: RequestBody,
+        release: oneshot::Sender<Result<Response<OriginBody>, OriginError>>,
+    ) {
+        let mut announcement = Announcement { proxy: &self, exchange: &exchange, made: false };
+        let sent = self.clock.now();
+        let answered = self.origin.forward(exchange.outgoing_as_it_came(&self, body)).await;
+        let received = self.clock.now();
+        self.account_origin(&exchange.rule, answered.as_ref().map(Response::status).ok(), sent, received);
+        match &answered {
+            Ok(answer) => {
+                announcement.make(WriteOutcome::Answered(answer.status()), Some(answer.headers()));
+            }
+            Err(error) => announcement.make(
+                match error.sent {
+                    Sent::Nothing => WriteOutcome::NotSent,
+                    Sent::Something => WriteOutcome::Unknown,
+                },
+                None,
+            ),
+        }
+        // Only now: whoever has the answer may rely on everyone seeing the write. A client that
+        // went away takes its answer with it.
+        drop(release.send(answered));
+    }
+
+    /// Appends what a write invalidates; returns when the log has it.
+    fn announce(&self, exchange: &Exchange, outcome: WriteOutcome, answer: Option<&HeaderMap>) {
+        let raw = exchange.head.uri.path();
+        let plain = invalidation_path(raw);
+        let mut hard = Matter::default();
+        let mut soft = Matter::default();
+        let methods = [Some(exchange.head.method.clone()), exchange.overridden_method()];
+        for method in methods.into_iter().flatten() {
+            let effect = invalidation::effect(&method, exchange.is_declared_read(), outcome);
+            if effect.by_method {
+                hard.tags.push(Tag::Path(plain.clone()));
+                let named = answer.map(|fields| invalidation::named_paths(exchange.authority(), raw, fields));
+                hard.tags.extend(named.into_iter().flatten().map(|path| Tag::Path(invalidation_path(&path))));
+            }
+            if effect.by_rule {
+                self.by_rules(exchange, &method, raw, &plain, answer, &mut hard, &mut soft);
+            }
+        }
+        self.append_write(exchange, hard, Strength::Hard);
+        self.append_write(exchange, soft, Strength::Soft);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "two matters are filled from one walk over the rules")]
+    fn by_rules(
+        &self,
+        exchange: &Exchange,
+        method: &Method,
+        raw: &str,
+        plain: &str,
+        answer: Option<&HeaderMap>,
+        hard: &mut Matter,
+        soft: &mut Matter,
+    ) {
+        let rules = &exchange.ruling.config.rules;
+        let host = exchange.host();
+        let mut matched = rules.writes(method, host, raw);
+        if plain != raw {
+            // A path that passes by still invalidates, by the form that servers may read it as.
+            matched.extend(rules.writes(method, host, plain));
+        }
+        for found in matched {
+            let matter = if found.rule.soft { &mut *soft } else { &mut *hard };
+            self.add_items(exchange, found.rule, &found.captures, answer, matter);
+        }
+    }
+
+    fn add_items(
+        &self,
+        exchange: &Exchange,
+        rule: &Rule,
+        captures: &Captures,
+        answer: Option<&HeaderMap>,
+        matter: &mut Matter,
+    ) {
+        let input = TemplateInput { captures, ..exchange.template_input(answer) };
+        for item in &rule.invalidate {
+            match item {
+                Invalidate::Rule(name) => matter.tags.push(Tag::Rule(name.to_string())),
+                Invalidate::Tag(template) => render(rule, template, &input, Tag::Named, matter),
+                Invalidate::Path(template) => render(rule, template, &input, Tag::Path, matter),
+                Invalidate::Under(template) => render(rule, template, &input, Tag::Under, matter),
+            }
+        }
+    }
+
+    fn append_write(&self, exchange: &Exchange, mut matter: Matter, strength: Strength) {
+        if matter == Matter::default() {
+            return;
+        }
+        let mut seen = std::collections::HashSet::new();
+        matter.tags.retain(|tag| seen.insert(tag.clone()));
+        let write = Write { method: exchange.head.method.clone(), target: exchange.head.uri.to_string() };
+        self.log.append(Event::new(matter, Some(write), strength), self.clock.now());
+        self.metrics.invalidated(Source::Write, strength.into());
+    }
+}
+
+/// Adds what a template stands for. One that cannot be filled stands for everything: an
+/// invalidation too many costs a little time, one too few an old answer.
+fn render(
+    rule: &Rule,
+    template: &Template,
+    input: &TemplateInput<'_>,
+    tag: fn(String) -> Tag,
+    matter: &mut Matter,
+) {
+    let texts = template.render(input);
+    if texts.is_empty() {
+        tracing::warn!(
+            rule = %rule.name,
+            "an `invalidate` item could not be filled from the write, so everything was invalidated; \
+             use only what every such write has"
+        );
+        matter.everything = true;
+    }
+    matter.tags.extend(texts.into_iter().map(tag));
+}
+
+/// Makes sure that a write which may have reached the origin is announced, however its task ends.
+struct Announcement<'a> {
+    proxy: &'a Proxy,
+    exchange: &'a Exchange,
+    made: bool,
+}
+
+impl Announcement<'_> {
+    fn make(&mut self, outcome: WriteOutcome, answer: Option<&HeaderMap>) {
+        self.made = true;
+        self.proxy.announce(self.exchange, outcome, answer);
+    }
+}
+
+impl Drop for Announcement<'_> {
+    fn drop(&mut self) {
+        if !self.made {
+            self.proxy.announce(self.exchange, WriteOutcome::Unknown, None);
+        }
+    }
+}

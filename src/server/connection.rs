@@ -1,0 +1,184 @@
+//! What is known of one client connection, shared between its I/O, its requests and the sweeper.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use atomic_waker::AtomicWaker;
+
+/// A coarse time: ticks of the sweeper's clock, in milliseconds since start; 0 stands for never.
+pub(super) type Tick = u64;
+
+/// State of one client connection. Times are coarse: the sweeper's ticks.
+#[derive(Debug)]
+pub struct ConnState {
+    /// The client's address; `None` over an in-memory transport.
+    peer: Option<IpAddr>,
+    /// The sweeper's clock, shared by all connections; only the sweeper moves it.
+    clock: Arc<AtomicU64>,
+    /// When the connection was accepted or its last request ended.
+    idle_since: AtomicU64,
+    /// When the first byte of a request head arrived that is not whole yet; 0: none.
+    head_since: AtomicU64,
+    /// Since when a write has been waiting for the client to read; 0: none.
+    blocked_since: AtomicU64,
+    /// When bytes last moved, either way.
+    moved: AtomicU64,
+    /// Requests being answered, their content included.
+    in_flight: AtomicU32,
+    /// Whether a line end has been seen in the request head that is being read.
+    pub(super) line_seen: AtomicBool,
+    /// Whether any request was ever read.
+    served: AtomicBool,
+    /// Set by the sweeper: end at once.
+    killed: AtomicBool,
+    /// Set by a drain: end after the request in hand.
+    draining: AtomicBool,
+    /// Wakes the connection's task after `killed` or `draining` was set.
+    waker: AtomicWaker,
+}
+
+impl ConnState {
+    pub(super) fn new(peer: Option<IpAddr>, clock: Arc<AtomicU64>) -> Self {
+        let now = clock.load(Ordering::Relaxed).max(1);
+        Self {
+            peer,
+            clock,
+            idle_since: AtomicU64::new(now),
+            head_since: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(0),
+            moved: AtomicU64::new(now),
+            in_flight: AtomicU32::new(0),
+            line_seen: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// The client's address.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.peer
+    }
+
+    fn tick(&self) -> Tick {
+        self.clock.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Bytes arrived. Outside a request they are the beginning of the next head.
+    pub(super) fn bytes_read(&self, bytes: &[u8]) {
+        let now = self.tick();
+        self.moved.store(now, Ordering::Relaxed);
+        if self.is_busy() {
+            return;
+        }
+        if self.head_since.load(Ordering::Relaxed) == 0 {
+            self.head_since.store(now, Ordering::Relaxed);
+            self.line_seen.store(false, Ordering::Relaxed);
+        }
+        if !self.line_seen.load(Ordering::Relaxed) && bytes.contains(&b'\n') {
+            self.line_seen.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes left.
+    pub(super) fn bytes_written(&self) {
+        self.moved.store(self.tick(), Ordering::Relaxed);
+        if self.blocked_since.load(Ordering::Relaxed) != 0 {
+            self.blocked_since.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The client does not read: a write has to wait.
+    pub(super) fn write_blocked(&self) {
+        if self.blocked_since.load(Ordering::Relaxed) == 0 {
+            self.blocked_since.store(self.tick(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a request is being answered.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) != 0
+    }
+
+    /// A request's head is whole; the guard is dropped when its answer has left.
+    pub fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.head_since.store(0, Ordering::Relaxed);
+        self.served.store(true, Ordering::Relaxed);
+        InFlight { state: self.clone() }
+    }
+
+    /// Ends the connection after the request in hand.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Ends the connection at once.
+    pub(super) fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether the task should end; registers it to be woken when that changes.
+    pub(super) fn watch(&self, waker: &std::task::Waker) -> Wish {
+        self.waker.register(waker);
+        if self.killed.load(Ordering::Acquire) {
+            Wish::End
+        } else if self.draining.load(Ordering::Acquire) {
+            Wish::Drain
+        } else {
+            Wish::GoOn
+        }
+    }
+
+    /// How long each limit has been running, for the sweeper.
+    pub(super) fn waits(&self, now: Tick) -> Waits {
+        let since = |tick: &AtomicU64| match tick.load(Ordering::Relaxed) {
+            0 => 0,
+            began => now.saturating_sub(began),
+        };
+        let busy = self.is_busy();
+        let fresh = !self.served.load(Ordering::Relaxed);
+        let idle = if busy { 0 } else { since(&self.idle_since) };
+        Waits {
+            // A connection that has never said a word is as suspect as a slow head.
+            head: if busy { 0 } else { since(&self.head_since).max(if fresh { idle } else { 0 }) },
+            idle,
+            blocked: since(&self.blocked_since),
+            silent: if busy { since(&self.moved) } else { 0 },
+        }
+    }
+}
+
+/// What a connection's task is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    GoOn,
+    Drain,
+    End,
+}
+
+/// How long a connection has been waiting for its client, in milliseconds; 0: not at all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    pub head: u64,
+    pub idle: u64,
+    pub blocked: u64,
+    pub silent: u64,
+}
+
+/// A request being answered on a connection; dropped when the answer has left.
+#[derive(Debug)]
+pub struct InFlight {
+    state: Arc<ConnState>,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.state.idle_since.store(self.state.tick(), Ordering::Relaxed);
+        self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,155 @@
+//! The one wrapper that every client connection runs over: it keeps the times the sweeper needs,
+//! sends a small answer in one piece, and turns the HTTP library's bare refusals into problem
+//! details.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::connection::ConnState;
+
+/// Answers up to this size are copied together: one plain send costs less than a vectored one.
+const FLATTEN: usize = 8 * 1024;
+
+/// Told when the HTTP library refused a request by itself; returns the whole answer to send.
+pub(super) type OnRefusal = Arc<dyn Fn(http::StatusCode) -> Bytes + Send + Sync>;
+
+/// A client connection's bytes.
+pub struct ClientIo<T> {
+    inner: T,
+    state: Arc<ConnState>,
+    on_refusal: OnRefusal,
+    /// Holds a small answer while it is put together; reused.
+    scratch: Vec<u8>,
+    /// An answer of Larder's own that takes the place of the library's, partly sent.
+    instead: Bytes,
+    /// What the library believes it has sent in place of `instead`.
+    swallowed: usize,
+    /// Held as long as the connection lives, upgraded or not; counts against `limits.connections`.
+    _permit: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+impl<T> ClientIo<T> {
+    pub(super) fn new(
+        inner: T,
+        state: Arc<ConnState>,
+        on_refusal: OnRefusal,
+        permit: Option<tokio::sync::OwnedSemaphorePermit>,
+    ) -> Self {
+        Self {
+            inner,
+            state,
+            on_refusal,
+            scratch: Vec::new(),
+            instead: Bytes::new(),
+            swallowed: 0,
+            _permit: permit,
+        }
+    }
+
+    /// If `bytes` is the library's own refusal of a request that never reached the proxy, prepares
+    /// the answer to send in its place.
+    fn replace_refusal(&mut self, bytes: &[u8]) {
+        if self.state.is_busy() || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
+            return;
+        }
+        let status = bytes.get(9..12).and_then(|digits| http::StatusCode::from_bytes(digits).ok());
+        let Some(mut status) = status else { return };
+        // One limit bounds target and fields together; without a whole first line it was the target.
+        let line_seen = self.state.line_seen.load(std::sync::atomic::Ordering::Relaxed);
+        if status == http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE && !line_seen {
+            status = http::StatusCode::URI_TOO_LONG;
+        }
+        self.instead = (self.on_refusal)(status);
+        self.swallowed = bytes.len();
+    }
+}
+
+impl<T: AsyncWrite + Unpin> ClientIo<T> {
+    /// Sends what stands in place of a refusal; then reports the refusal's own bytes as sent.
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while !self.instead.is_empty() {
+            let sent = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.instead))?;
+            self.instead.advance(sent);
+        }
+        Poll::Ready(Ok(std::mem::take(&mut self.swallowed)))
+    }
+
+    fn note(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &polled {
+            Poll::Ready(_) => self.state.bytes_written(),
+            Poll::Pending => self.state.write_blocked(),
+        }
+        polled
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for ClientIo<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if let Some(new) = buf.filled().get(before..)
+            && !new.is_empty()
+        {
+            self.state.bytes_read(new);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for ClientIo<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if this.swallowed == 0 {
+            this.replace_refusal(buf);
+        }
+        let polled = if this.swallowed != 0 {
+            this.poll_instead(cx)
+        } else {
+            Pin::new(&mut this.inner).poll_write(cx, buf)
+        };
+        this.note(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if let [only] = bufs {
+            return Pin::new(this).poll_write(cx, only);
+        }
+        let polled = if total <= FLATTEN {
+            this.scratch.clear();
+            for buf in bufs {
+                this.scratch.extend_from_slice(buf);
+            }
+            Pin::new(&mut this.inner).poll_write(cx, &this.scratch)
+        } else {
+            Pin::new(&mut this.inner).poll_write_vectored(cx, bufs)
+        };
+        this.note(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

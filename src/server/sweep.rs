@@ -1,0 +1,195 @@
+//! One task that ends connections which have kept Larder waiting too long: cheaper than a timer
+//! a connection, and precise to a quarter of a second.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::connection::{ConnState, Tick, Waits};
+use crate::clock::Clock;
+use crate::config::Limits;
+
+/// How often connections are looked at.
+const PERIOD: Duration = Duration::from_millis(250);
+
+/// Every open client connection.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    /// Milliseconds since start, moved by the sweeper; shared with every connection.
+    pub clock: Arc<AtomicU64>,
+    connections: Mutex<Slots>,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    /// A left connection's place is empty, listed in `free`, and taken again.
+    places: Vec<Option<Arc<ConnState>>>,
+    free: Vec<usize>,
+}
+
+impl Registry {
+    /// Adds a connection; it is taken out when the guard is dropped.
+    pub fn add(self: &Arc<Self>, state: Arc<ConnState>) -> Registered {
+        let mut slots = self.connections.lock();
+        let index = match slots.free.pop() {
+            Some(index) => index,
+            None => {
+                slots.places.push(None);
+                slots.places.len() - 1
+            }
+        };
+        if let Some(place) = slots.places.get_mut(index) {
+            *place = Some(state);
+        }
+        Registered { registry: self.clone(), index }
+    }
+
+    /// How many connections are open.
+    pub fn len(&self) -> usize {
+        let slots = self.connections.lock();
+        slots.places.len() - slots.free.len()
+    }
+
+    /// Asks every connection to end after the request in hand.
+    pub fn drain(&self) {
+        for state in self.connections.lock().places.iter().flatten() {
+            state.drain();
+        }
+    }
+
+    /// Ends every connection at once.
+    pub fn kill(&self) {
+        for state in self.connections.lock().places.iter().flatten() {
+            state.kill();
+        }
+    }
+
+    fn sweep(&self, now: Tick, limits: &Limits) {
+        for state in self.connections.lock().places.iter().flatten() {
+            if too_long(state.waits(now), limits) {
+                state.kill();
+            }
+        }
+    }
+}
+
+/// Whether any limit has run out.
+fn too_long(waits: Waits, limits: &Limits) -> bool {
+    let over = |waited: u64, limit: Duration| u128::from(waited) > limit.as_millis();
+    over(waits.head, limits.header_timeout)
+        || over(waits.idle, limits.idle_timeout)
+        || over(waits.blocked, limits.write_timeout)
+        || over(waits.silent, limits.stream_idle_timeout)
+}
+
+/// A connection's place in the [`Registry`].
+#[derive(Debug)]
+pub(super) struct Registered {
+    registry: Arc<Registry>,
+    index: usize,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let mut slots = self.registry.connections.lock();
+        if let Some(place) = slots.places.get_mut(self.index) {
+            *place = None;
+            slots.free.push(self.index);
+        }
+    }
+}
+
+/// Moves the coarse clock and sweeps, as long as anyone else holds the registry.
+pub(super) async fn sweep(registry: std::sync::Weak<Registry>, clock: Clock, limits: Arc<Limits>) {
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        let Some(registry) = registry.upgrade() else { return };
+        let now = u64::try_from(clock.now().mono.0.as_millis()).unwrap_or(u64::MAX);
+        registry.clock.store(now, Ordering::Relaxed);
+        registry.sweep(now, &limits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::connection::ConnState;
+
+    fn limits() -> Limits {
+        Limits {
+            header_bytes: 0,
+            header_count: 0,
+            uri_bytes: 0,
+            request_body: None,
+            key_body: 0,
+            connections: 0,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
+            stream_idle_timeout: Duration::from_secs(3600),
+            variants: 0,
+            tags: 0,
+        }
+    }
+
+    fn connection() -> (Arc<Registry>, Arc<ConnState>) {
+        let registry = Arc::new(Registry::default());
+        registry.clock.store(1, Ordering::Relaxed);
+        let state = Arc::new(ConnState::new(None, registry.clock.clone()));
+        (registry, state)
+    }
+
+    #[test]
+    fn a_head_that_is_not_whole_in_time_ends_the_connection() {
+        let (_, state) = connection();
+        state.bytes_read(b"GET / HT");
+        assert!(!too_long(state.waits(10_001), &limits()));
+        assert!(too_long(state.waits(10_002), &limits()));
+    }
+
+    #[test]
+    fn a_connection_that_never_speaks_counts_as_a_slow_head() {
+        let (_, state) = connection();
+        assert!(too_long(state.waits(10_002), &limits()));
+    }
+
+    #[test]
+    fn a_kept_connection_may_rest_for_the_idle_timeout_and_no_longer() {
+        let (_, state) = connection();
+        drop(state.begin());
+        assert!(!too_long(state.waits(75_001), &limits()));
+        assert!(too_long(state.waits(75_002), &limits()));
+    }
+
+    #[test]
+    fn a_slow_answer_is_not_the_clients_fault_but_a_blocked_write_is() {
+        let (_, state) = connection();
+        let _busy = state.begin();
+        assert!(!too_long(state.waits(100_000), &limits()));
+        state.write_blocked();
+        assert!(too_long(state.waits(100_000), &limits()));
+        state.bytes_written();
+        assert!(!too_long(state.waits(100_000), &limits()));
+    }
+
+    #[test]
+    fn a_stream_silent_both_ways_ends_after_its_own_timeout() {
+        let (_, state) = connection();
+        let _busy = state.begin();
+        assert!(too_long(state.waits(3_600_002), &limits()));
+    }
+
+    #[test]
+    fn a_connection_leaves_the_registry_with_its_guard() {
+        let (registry, state) = connection();
+        let guard = registry.add(state.clone());
+        assert_eq!(registry.len(), 1);
+        drop(guard);
+        assert_eq!(registry.len(), 0);
+        let _again = registry.add(state);
+        assert_eq!(registry.len(), 1);
+    }
+}

@@ -1,0 +1,149 @@
+//! Bytes in flight: what fills have read and not yet stored or dropped.
+//!
+//! They share `store.memory` with the entries. What fills take is taken from the cache in coarse
+//! steps, so that most chunks of a fill touch one counter and nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::cache::{Cache, Left};
+
+/// The bytes that fills may hold together: half of `store.memory`.
+#[derive(Clone)]
+pub struct Budget(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) cache: Cache,
+    memory: u64,
+    limit: u64,
+    /// Room is taken from the cache, and given back, in multiples of this.
+    step: u64,
+    /// Bytes reserved. Changed by reservations.
+    in_flight: AtomicU64,
+    /// Room taken from the cache; at least what is in flight once a reservation is granted.
+    /// Written under `settling`, read without.
+    taken: AtomicU64,
+    settling: Mutex<()>,
+    /// Slots evicted for room.
+    pub(super) evictions: AtomicU64,
+}
+
+impl Budget {
+    pub(super) fn new(cache: Cache, memory: u64) -> Self {
+        Self(Arc::new(Inner {
+            cache,
+            memory,
+            limit: memory / 2,
+            step: (memory / 64).max(1),
+            in_flight: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            settling: Mutex::new(()),
+            evictions: AtomicU64::new(0),
+        }))
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    /// Sets bytes aside for a fill; `None` where fills already hold too many.
+    pub fn reserve(&self, bytes: u64) -> Option<Reservation> {
+        self.0.take(bytes).then(|| Reservation { budget: self.clone(), bytes })
+    }
+
+    /// Bytes reserved now.
+    pub fn in_flight(&self) -> u64 {
+        self.0.in_flight.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for Budget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Budget").field("in_flight", &self.in_flight()).field("limit", &self.0.limit).finish()
+    }
+}
+
+impl Inner {
+    /// `store.memory`, bytes.
+    pub(super) fn memory(&self) -> u64 {
+        self.memory
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let grown = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        let granted = self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Relaxed, grown).is_ok();
+        if granted {
+            self.settle();
+        }
+        granted
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.in_flight.fetch_sub(bytes, Ordering::AcqRel);
+        self.settle();
+    }
+
+    /// Takes room from the cache, or gives it back, where what it has given is too little or
+    /// clearly too much for what is in flight.
+    fn settle(&self) {
+        let settled = |in_flight: u64, taken: u64| (in_flight..=in_flight + 2 * self.step).contains(&taken);
+        let now = || (self.in_flight.load(Ordering::Acquire), self.taken.load(Ordering::Acquire));
+        let (in_flight, taken) = now();
+        if settled(in_flight, taken) {
+            return;
+        }
+        let lock = self.settling.lock();
+        let (in_flight, taken) = now();
+        if settled(in_flight, taken) {
+            return;
+        }
+        let target = in_flight.next_multiple_of(self.step);
+        let left = self.cache.set_ballast(target);
+        self.taken.store(target, Ordering::Release);
+        drop(lock);
+        self.note_left(&left, None);
+    }
+
+    /// Counts what left the cache for room; `replaced` did not.
+    pub(super) fn note_left(&self, left: &Left, replaced: Option<&super::Slot>) {
+        let evicted = left
+            .iter()
+            .filter(|slot| !slot.is_ballast() && !replaced.is_some_and(|old| std::ptr::eq(old, &***slot)))
+            .count();
+        if evicted > 0 {
+            self.evictions.fetch_add(evicted as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Bytes set aside for one fill; dropping it gives them back.
+#[derive(Debug)]
+pub struct Reservation {
+    budget: Budget,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// Sets more bytes aside; `false`, and no more than before, where fills hold too many.
+    #[must_use]
+    pub fn grow(&mut self, bytes: u64) -> bool {
+        let granted = self.budget.0.take(bytes);
+        if granted {
+            self.bytes += bytes;
+        }
+        granted
+    }
+
+    /// What is set aside.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.0.give_back(self.bytes);
+    }
+}

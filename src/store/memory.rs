@@ -1,0 +1,156 @@
+//! The memory tier: finds, stores, replaces and removes, within `store.memory`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::budget::Inner;
+use super::cache::{Cache, Places};
+use super::{Budget, Slot, StoredResponse};
+use crate::config::Store;
+use crate::policy::key::CacheKey;
+
+/// Locks for changing slots, spread by key.
+const LOCKS: usize = 64;
+
+/// Stored responses by cache key.
+#[derive(Debug)]
+pub struct Memory {
+    /// Holds the cache too, since what fills reserve is taken from it.
+    budget: Budget,
+    /// Variants kept under one key.
+    variants: usize,
+    /// Held while a slot is read, remade and put back; hits need none of them.
+    locks: Box<[Mutex<()>]>,
+}
+
+/// What came of storing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is stored.
+    Stored,
+    /// It is not: too large for its share of the memory, or what it would replace was fetched
+    /// later, or, replacing, no longer there.
+    Refused,
+}
+
+/// Figures about the memory tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryStats {
+    /// Keys stored under.
+    pub entries: u64,
+    /// What entries take with their overhead, bytes.
+    pub bytes: u64,
+    /// What fills hold, bytes.
+    pub in_flight: u64,
+    /// Bound on both together, bytes.
+    pub capacity: u64,
+    /// Keys evicted for room since the start.
+    pub evictions: u64,
+}
+
+impl Memory {
+    /// An empty tier that keeps up to `variants` variants under one key.
+    pub fn new(store: Store, variants: usize) -> Memory {
+        Self::with_places(store, variants, Places::ALL)
+    }
+
+    pub(super) fn with_places(store: Store, variants: usize, places: Places) -> Memory {
+        let cache = Cache::new(store, places);
+        Memory {
+            budget: Budget::new(cache, store.memory),
+            variants,
+            locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
+        }
+    }
+
+    /// What is stored under exactly this key.
+    pub fn find(&self, key: &CacheKey) -> Option<Arc<Slot>> {
+        self.inner().cache.find(key)
+    }
+
+    /// Stores a response, in place of the one with equal nominated fields unless that was fetched
+    /// later. The oldest variants go where there are too many.
+    pub fn insert(&self, response: Arc<StoredResponse>) -> Inserted {
+        let inner = self.inner();
+        let room = inner.cache.largest_slot();
+        let key = response.key.clone();
+        let _lock = self.lock(&key);
+        let old = inner.cache.peek(&key);
+        let Some(slot) = Slot::with(old.as_deref(), &response, self.variants, room) else {
+            return Inserted::Refused;
+        };
+        if slot.weight() > room {
+            return Inserted::Refused;
+        }
+        let left = inner.cache.put(key, slot);
+        inner.note_left(&left, old.as_deref());
+        Inserted::Stored
+    }
+
+    /// Puts `new` in the place of `old` if that very response is still there: after a 304, which
+    /// must not freshen what has been stored meanwhile.
+    pub fn replace(&self, old: &Arc<StoredResponse>, new: Arc<StoredResponse>) -> Inserted {
+        let inner = self.inner();
+        let _lock = self.lock(&old.key);
+        let Some(slot) = inner.cache.peek(&old.key).filter(|_| new.key == old.key) else {
+            return Inserted::Refused;
+        };
+        let Some(remade) = slot.replaced(old, &new).filter(|slot| slot.weight() <= inner.cache.largest_slot()) else {
+            return Inserted::Refused;
+        };
+        let (swapped, left) = inner.cache.swap(old.key.clone(), remade);
+        inner.note_left(&left, Some(&slot));
+        if swapped { Inserted::Stored } else { Inserted::Refused }
+    }
+
+    /// Removes this very response, if it is still there.
+    pub fn remove(&self, response: &Arc<StoredResponse>) {
+        let cache = &self.inner().cache;
+        let _lock = self.lock(&response.key);
+        let Some(slot) = cache.peek(&response.key) else { return };
+        let Some(others) = slot.without(response) else { return };
+        if others.is_empty() {
+            cache.remove(&response.key);
+        } else {
+            drop(cache.swap(response.key.clone(), Slot::new(others)));
+        }
+    }
+
+    /// The bytes that fills hold.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Figures for metrics. Not for the hot path: it asks every shard.
+    pub fn stats(&self) -> MemoryStats {
+        let inner = self.inner();
+        MemoryStats {
+            entries: inner.cache.len() as u64,
+            bytes: inner.cache.weight(),
+            in_flight: self.budget.in_flight(),
+            capacity: inner.memory(),
+            evictions: inner.evictions.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Shows every stored response, taking a lock for one slot at a time. What is stored or
+    /// removed meanwhile may or may not be seen.
+    pub fn walk(&self, mut f: impl FnMut(&StoredResponse)) {
+        for slot in self.inner().cache.slots() {
+            for variant in slot.variants() {
+                f(variant);
+            }
+        }
+    }
+
+    fn inner(&self) -> &Inner {
+        self.budget.inner()
+    }
+
+    fn lock(&self, key: &CacheKey) -> Option<MutexGuard<'_, ()>> {
+        let at = (key.place() % LOCKS as u128) as usize;
+        self.locks.get(at).map(Mutex::lock)
+    }
+}

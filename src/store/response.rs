@@ -1,0 +1,152 @@
+//! A stored response: head, content, and everything that deciding about its reuse needs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, StatusCode, header};
+
+use super::{Content, weight};
+use crate::invalidation::{Log, Mark, Order, Subject, TagId, subject_tags};
+use crate::policy::freshness::Times;
+use crate::policy::key::CacheKey;
+use crate::policy::reuse::Validity;
+use crate::policy::storing::{RequestFacts, Terms};
+use crate::policy::vary::Selecting;
+
+/// What a stored response is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The key it is stored under.
+    pub key: CacheKey,
+    /// Its status.
+    pub status: StatusCode,
+    /// Its fields, without the hop-by-hop ones.
+    pub fields: HeaderMap,
+    /// The nominated fields that select it.
+    pub selecting: Selecting,
+    /// The times its age counts from.
+    pub times: Times,
+    /// The terms it is stored on.
+    pub terms: Terms,
+    /// The facts of the request it answered.
+    pub facts: RequestFacts,
+    /// What events can touch it by. Those that its rule and path give are added where missing.
+    pub tags: Box<[TagId]>,
+    /// Its path as sent.
+    pub path: Box<str>,
+    /// The name of the rule that stored it.
+    pub rule: Arc<str>,
+    /// The fingerprint of that rule.
+    pub fingerprint: u64,
+    /// Taken before the fetch that brought or last validated it was sent.
+    pub mark: Mark,
+    /// Its content, without content coding.
+    pub content: Content,
+}
+
+/// A response in the store. Never changed; a 304 makes a new one of it.
+#[derive(Debug)]
+pub struct StoredResponse {
+    parts: Parts,
+    /// The order up to which no event is known to touch it. Raised by whoever checks.
+    checked: AtomicU64,
+    strong_etag: bool,
+    validator: bool,
+    weight: u64,
+}
+
+impl std::ops::Deref for StoredResponse {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
+impl StoredResponse {
+    /// Stores `parts` in memory of their own: nothing they were read into stays alive.
+    pub fn new(mut parts: Parts) -> Self {
+        parts.fields = weight::own_fields(&parts.fields);
+        parts.tags = complete_tags(&parts);
+        let etag = parts.fields.get(header::ETAG).map(|tag| tag.as_bytes());
+        Self {
+            checked: AtomicU64::new(parts.mark.stamp.count()),
+            strong_etag: etag.is_some_and(|tag| tag.starts_with(b"\"")),
+            validator: etag.is_some() || parts.fields.contains_key(header::LAST_MODIFIED),
+            weight: weight_of(&parts),
+            parts,
+        }
+    }
+
+    /// A copy of what it is made of, to make a freshened one; the content is shared.
+    pub fn to_parts(&self) -> Parts {
+        self.parts.clone()
+    }
+
+    /// What it takes from `store.memory`, bytes.
+    pub fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// Whether its `ETag` is strong (RFC 9110 §8.8.1).
+    pub fn strong_etag(&self) -> bool {
+        self.strong_etag
+    }
+
+    /// Whether it has an `ETag` or `Last-Modified` to ask the origin by.
+    pub fn validator(&self) -> bool {
+        self.validator
+    }
+
+    /// As what events see it.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { tags: &self.parts.tags, path: &self.parts.path }
+    }
+
+    /// What the log says of it: one atomic load where nothing was appended since the last check.
+    pub fn validity(&self, log: &Log) -> Validity {
+        // Before the check: an event that comes during it is then looked for the next time.
+        let order = log.order();
+        let checked = self.checked.load(Ordering::Relaxed);
+        if checked >= order.count() {
+            return Validity::Untouched;
+        }
+        // Up to `checked` it is known to be untouched, so what shares a stripe with it and was
+        // forgotten earlier does not count.
+        let validity = log.validity(&self.subject(), Order(checked));
+        if validity == Validity::Untouched {
+            self.checked.fetch_max(order.count(), Ordering::Relaxed);
+        }
+        validity
+    }
+}
+
+/// The tags given, and those of the rule and the path.
+fn complete_tags(parts: &Parts) -> Box<[TagId]> {
+    let mut tags = subject_tags(&parts.rule, &parts.path, []).into_vec();
+    tags.extend_from_slice(&parts.tags);
+    tags.sort_unstable();
+    tags.dedup();
+    tags.into_boxed_slice()
+}
+
+/// The parts' memory with that of the response around them.
+fn weight_of(parts: &Parts) -> u64 {
+    let selecting = &parts.selecting.fields;
+    let nominated: u64 = selecting
+        .iter()
+        .map(|(name, value)| weight::block(name.as_str().len()) + weight::block(value.as_ref().map_or(0, |v| v.len())))
+        .sum();
+    let segments = parts.content.segments();
+    let content: u64 = segments.iter().map(|segment| weight::block(segment.len()) + 48).sum();
+    weight::block(size_of::<StoredResponse>() + 16)
+        + weight::block(parts.key.canonical().len())
+        + weight::block(40)
+        + weight::fields(&parts.fields)
+        + weight::block(size_of_val(&**selecting))
+        + nominated
+        + weight::block(size_of_val(&*parts.tags))
+        + weight::block(parts.path.len())
+        + content
+        + weight::block(segments.len() * size_of::<bytes::Bytes>())
+}

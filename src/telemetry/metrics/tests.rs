@@ -1,0 +1,236 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn rules(number: usize) -> Vec<Arc<Rule>> {
+    let named = |index| {
+        let mut rule = Rule::unmatched(0);
+        rule.name = Arc::from(format!("rule-{index:03}"));
+        rule.index = index;
+        Arc::new(rule)
+    };
+    (0..number).map(named).collect()
+}
+
+fn outcome(rule: usize, kind: OutcomeKind) -> Outcome {
+    Outcome {
+        rule,
+        kind,
+        reason: Some(Reason::UriMiss),
+        forwarded: true,
+        stored: false,
+        status: StatusCode::OK,
+        duration: Duration::from_millis(3),
+    }
+}
+
+fn value(text: &str, series: &str) -> Option<f64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+    line.parse().ok()
+}
+
+fn sum(text: &str, name: &str) -> f64 {
+    let of_name = |line: &&str| line.starts_with(&format!("{name}{{"));
+    text.lines()
+        .filter(of_name)
+        .filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
+/// Uses every cell of every rule and everything else once.
+fn exercise(metrics: &Metrics, rules: usize) -> u64 {
+    let mut requests = 0;
+    for rule in (0..rules).chain([usize::MAX]) {
+        for kind in OutcomeKind::ALL {
+            metrics.account(&outcome(rule, kind));
+            requests += 1;
+        }
+        for &reason in Reason::ALL {
+            metrics.not_stored(rule, reason);
+            metrics.forwarded_in_background(rule, reason);
+        }
+        metrics.stored(rule);
+        for status in [101, 200, 301, 404, 500] {
+            let status = StatusCode::from_u16(status).unwrap();
+            metrics.origin_answered(rule, Some(status), Duration::from_secs(1));
+        }
+        metrics.origin_answered(rule, None, Duration::from_secs(1));
+    }
+    for source in [Source::Write, Source::Purge] {
+        metrics.invalidated(source, Strength::Hard);
+        metrics.invalidated(source, Strength::Soft);
+    }
+    metrics.connection_refused();
+    metrics.origin_retried();
+    metrics.panicked();
+    requests
+}
+
+#[test]
+fn outcomes_sum_to_requests_whatever_the_rule() {
+    let metrics = Metrics::new(&rules(5), 3);
+    let requests = exercise(&metrics, 5);
+    let text = metrics.render(&Snapshot::default());
+    assert_eq!(sum(&text, names::REQUESTS), requests as f64);
+    assert_eq!(
+        sum(&text, "larder_request_duration_seconds_count"),
+        requests as f64
+    );
+    let counted: u64 = metrics.counts().iter().map(RuleCounts::requests).sum();
+    assert_eq!(counted, requests);
+}
+
+#[test]
+fn rules_beyond_the_limit_share_the_label_other_and_unmatched_requests_have_none() {
+    let metrics = Metrics::new(&rules(4), 2);
+    for rule in [0, 1, 2, 3, 99, usize::MAX] {
+        metrics.account(&outcome(rule, OutcomeKind::Hit));
+    }
+    let text = metrics.render(&Snapshot::default());
+    let hits = |rule: &str| {
+        value(
+            &text,
+            &format!("larder_requests_total{{rule=\"{rule}\",outcome=\"hit\"}}"),
+        )
+    };
+    assert_eq!(hits("rule-000"), Some(1.0));
+    assert_eq!(hits("rule-001"), Some(1.0));
+    assert_eq!(hits("rule-002"), None);
+    assert_eq!(hits("other"), Some(3.0));
+    assert_eq!(hits("none"), Some(1.0));
+}
+
+#[test]
+fn only_what_was_forwarded_counts_as_a_forward() {
+    let metrics = Metrics::new(&rules(1), 1);
+    metrics.account(&Outcome {
+        forwarded: false,
+        ..outcome(0, OutcomeKind::Collapsed)
+    });
+    assert_eq!(metrics.counts()[0].forwards, 0);
+    metrics.account(&outcome(0, OutcomeKind::Miss));
+    assert_eq!(metrics.counts()[0].forwards, 1);
+    assert_eq!(metrics.counts()[0].of(OutcomeKind::Collapsed), 1);
+}
+
+#[test]
+fn what_is_shown_has_the_names_and_labels_of_the_catalogue_and_nothing_is_missing() {
+    let metrics = Metrics::new(&rules(1), 1);
+    exercise(&metrics, 1);
+    let text = metrics.render(&Snapshot::default());
+    let mut shown = BTreeSet::new();
+    for line in text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        let (name, labels) = series(line);
+        let metric = CATALOGUE.iter().find(|m| name == m.name || is_part_of(&name, m));
+        let metric = metric.unwrap_or_else(|| panic!("{line} is not in the catalogue"));
+        let labels: Vec<_> = labels.iter().map(String::as_str).filter(|&l| l != "le").collect();
+        assert_eq!(labels, metric.labels, "{line}");
+        shown.insert(metric.name);
+    }
+    let listed: BTreeSet<_> = CATALOGUE.iter().map(|metric| metric.name).collect();
+    assert_eq!(shown, listed);
+}
+
+fn is_part_of(name: &str, metric: &names::Metric) -> bool {
+    let suffix = name.strip_prefix(metric.name);
+    metric.kind == Kind::Histogram && matches!(suffix, Some("_bucket" | "_sum" | "_count"))
+}
+
+/// Name and label names of an exposition line.
+fn series(line: &str) -> (String, Vec<String>) {
+    let Some((name, rest)) = line.split_once('{') else {
+        return (line.split(' ').next().unwrap().to_owned(), Vec::new());
+    };
+    let labels = rest.rsplit_once('}').unwrap().0;
+    let label = |pair: &str| pair.split('=').next().unwrap().to_owned();
+    (name.to_owned(), labels.split(',').map(label).collect())
+}
+
+#[test]
+fn the_exposition_stays_within_100_kb_and_4_kb_a_rule() {
+    use OutcomeKind::{Collapsed, Hit, Miss, Stale};
+    for number in [1, 16, 17, 200, 1_000] {
+        let metrics = Metrics::new(&rules(number), 200);
+        for rule in (0..number).chain([usize::MAX]) {
+            for kind in [Hit, Miss, Collapsed, Stale] {
+                metrics.account(&outcome(rule, kind));
+            }
+            for reason in [Reason::Stale, Reason::Invalidated, Reason::Credentials] {
+                metrics.forwarded_in_background(rule, reason);
+                metrics.not_stored(rule, reason);
+            }
+            metrics.stored(rule);
+            metrics.origin_answered(rule, Some(StatusCode::OK), Duration::from_millis(200));
+            metrics.origin_answered(rule, Some(StatusCode::NOT_FOUND), Duration::from_millis(200));
+        }
+        let bytes = metrics.render(&Snapshot::default()).len();
+        assert!(
+            bytes < 100_000 + 4_000 * number.min(200),
+            "{number} rules: {bytes} bytes"
+        );
+    }
+}
+
+#[test]
+fn durations_fall_into_buckets_and_outlive_upkeep() {
+    let metrics = Metrics::new(&rules(1), 1);
+    metrics.account(&outcome(0, OutcomeKind::Hit));
+    metrics.upkeep();
+    metrics.account(&outcome(0, OutcomeKind::Hit));
+    let text = metrics.render(&Snapshot::default());
+    let bucket = |le: &str| {
+        let labels = format!("rule=\"rule-000\",outcome=\"hit\",le=\"{le}\"");
+        value(
+            &text,
+            &format!("larder_request_duration_seconds_bucket{{{labels}}}"),
+        )
+    };
+    assert_eq!(bucket("0.001"), Some(0.0));
+    assert_eq!(bucket("0.005"), Some(2.0));
+    assert_eq!(bucket("+Inf"), Some(2.0));
+}
+
+#[test]
+fn gauges_show_the_snapshot_of_the_scrape() {
+    let metrics = Metrics::new(&[], 200);
+    let mut snapshot = Snapshot {
+        client_connections: 7,
+        log_dropped: 2,
+        ..Snapshot::default()
+    };
+    snapshot.memory.bytes = 4_096;
+    snapshot.origin.idle = 3;
+    let text = metrics.render(&snapshot);
+    assert_eq!(value(&text, "larder_connections{side=\"client\"}"), Some(7.0));
+    assert_eq!(value(&text, "larder_memory_bytes"), Some(4_096.0));
+    assert_eq!(
+        value(&text, "larder_origin_connections{state=\"idle\"}"),
+        Some(3.0)
+    );
+    assert_eq!(value(&text, "larder_log_dropped_total"), Some(2.0));
+    snapshot.memory.bytes = 1;
+    assert_eq!(
+        value(&metrics.render(&snapshot), "larder_memory_bytes"),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn statuses_are_told_apart_by_class() {
+    let rows = [
+        (None, "error"),
+        (Some(101), "1xx"),
+        (Some(204), "2xx"),
+        (Some(599), "5xx"),
+        (Some(999), "error"),
+    ];
+    for (status, word) in rows {
+        let status = status.map(|status| StatusCode::from_u16(status).unwrap());
+        assert_eq!(CLASSES[class(status)], word);
+    }
+}
