@@ -1,10 +1,16 @@
 //! Many requests for one cold key are one request at the origin, whatever happens to the first.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::{Answer, Broken, Client, End, Gate, Response, TestLarder, TestOrigin, within};
+use larder::origin::{Connect, Connecting, Io};
+use tokio::net::TcpStream;
+
+use crate::support::{
+    Answer, Broken, Client, End, Gate, LarderBuilder, Response, TestLarder, TestOrigin, within,
+};
 
 const HOUR: &str = "rules:\n  - { name: all, match: 'GET /**', ttl: 1h }\n";
 
@@ -216,6 +222,50 @@ async fn a_leader_that_times_out_costs_at_most_one_more() {
         "the leader's client is told, the followers get a new leader"
     );
     assert!(origin.count("/x") <= 2, "{}", origin.count("/x"));
+}
+
+/// Reaches the origin by TCP; the first connection is a defect.
+struct DefectiveOnce {
+    address: SocketAddr,
+    gate: Gate,
+    tried: AtomicUsize,
+}
+
+impl Connect for DefectiveOnce {
+    fn connect(&self) -> Connecting {
+        let first = self.tried.fetch_add(1, Ordering::SeqCst) == 0;
+        let (address, gate) = (self.address, self.gate.clone());
+        Box::pin(async move {
+            if first {
+                gate.passed().await;
+                panic!("a defect within the fill, made by a test");
+            }
+            Ok(Box::new(TcpStream::connect(address).await?) as Box<dyn Io>)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_leader_that_panics_costs_at_most_one_more() {
+    let origin = TestOrigin::start().await;
+    let gate = Gate::shut();
+    let connect = DefectiveOnce {
+        address: origin.address(),
+        gate: gate.clone(),
+        tried: AtomicUsize::new(0),
+    };
+    let larder = LarderBuilder::over(HOUR, Arc::new(connect)).start().await;
+    let clients = ask(&larder, "/x", 51).await;
+    larder.followers(50).await;
+    gate.open();
+    let answers = answers(clients).await;
+    let good = answers.iter().filter(|a| whole(a, "/x 0")).count();
+    assert!(
+        good >= 50,
+        "{good} of 51 whole; at most the leader may have failed"
+    );
+    assert_eq!(origin.count("/x"), 1);
+    assert_eq!(larder.get("/x").await.reason(), "hit");
 }
 
 #[tokio::test]

@@ -156,6 +156,52 @@ async fn sharing_is_what_the_rule_says() {
 }
 
 #[tokio::test]
+async fn sharing_withdrawn_from_a_rule_stops_the_very_next_hit() {
+    let origin = TestOrigin::start().await;
+    origin.on("/*", whoami);
+    let rule = |share: &str| format!("rules:\n  - {{ name: me, match: GET /me, ttl: 1h{share} }}\n");
+    let larder = TestLarder::start(&rule(", share: public"), &origin).await;
+    larder.get_with("/me", &[("Cookie", "sid=a")]).await;
+    let shared = larder.get_with("/me", &[("Cookie", "sid=b")]).await;
+    assert_eq!((shared.reason().as_str(), shared.text()), ("hit", "sid=a"));
+
+    larder.replace_config(&rule(""), &origin);
+    let own = larder.get_with("/me", &[("Cookie", "sid=b")]).await;
+    assert_eq!((own.reason().as_str(), own.text()), ("credentials", "sid=b"));
+    let anonymous = larder.get("/me").await;
+    assert_eq!(
+        anonymous.text(),
+        "nobody",
+        "what a user's cookie fetched is not everyone's any more"
+    );
+    assert_eq!(anonymous.reason(), "rule-changed");
+    assert_eq!(larder.get("/me").await.reason(), "hit");
+}
+
+#[tokio::test]
+async fn a_changed_rule_is_decided_again_and_an_unchanged_one_goes_on_hitting() {
+    let origin = TestOrigin::start().await;
+    let yaml = |ttl: &str| {
+        format!("rules:\n  - {{ match: GET /a, ttl: {ttl} }}\n  - {{ match: GET /b, ttl: 1h }}\n")
+    };
+    let larder = TestLarder::start(&yaml("1h"), &origin).await;
+    larder.get("/a").await;
+    larder.get("/b").await;
+    larder.advance(std::time::Duration::from_secs(120));
+    larder.replace_config(&yaml("1m"), &origin);
+    assert!(
+        !larder.get("/a").await.cache_status().hit,
+        "today's rule would have let it end a minute ago"
+    );
+    assert_eq!(larder.get("/b").await.reason(), "hit");
+    larder.replace_config(&yaml("2h"), &origin);
+    assert!(
+        larder.get("/a").await.cache_status().hit,
+        "a longer life needs no new fetch"
+    );
+}
+
+#[tokio::test]
 async fn an_unkeyed_parameter_never_changes_what_others_get() {
     let origin = TestOrigin::start().await;
     origin.on("/list", |seen| Answer::ok(seen.target.clone()));

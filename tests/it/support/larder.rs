@@ -164,6 +164,11 @@ impl TestLarder {
         self.app.serve(pipe);
     }
 
+    /// Puts other rules in force, as a reload would.
+    pub fn replace_config(&self, yaml: &str, origin: &TestOrigin) {
+        self.app.replace_config(config(&whole_yaml(yaml, &origin.url())));
+    }
+
     /// Moves time ahead.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
