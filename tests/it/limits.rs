@@ -122,7 +122,7 @@ async fn a_client_that_never_reads_is_ended_and_others_get_on() {
     stuck.head().await;
     larder
         .until("the end of the stuck connection", async |larder| {
-            larder.metric("larder_connections", &[]).await == 0.0
+            larder.metric("larder_connections", &[("side", "client")]).await == 0.0
         })
         .await;
     assert_eq!(larder.get("/x").await.status, 200);
