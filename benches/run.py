@@ -183,14 +183,22 @@ def report(candidates, rounds, seconds):
             )
         )
     header = ("server", "µs CPU a request", "spread", "x limit", "requests/s")
-    nginx = harness.version([shutil.which("nginx") or "/usr/sbin/nginx", "-v"], r"nginx/(\S+)")
-    haproxy = harness.version(["haproxy", "-v"], r"ersion (\S+)")
-    larder = harness.version([str(LARDER), "--version"], r"larder (\S+)")
     print(harness.table(header, rows))
     print()
     print("1 KiB hit, keep-alive, 64 connections; server on core 0, load on core 1; medians of")
     print(f"{rounds} interleaved rounds of {seconds} s. {harness.machine()},")
-    print(f"larder {larder}, nginx {nginx}, HAProxy {haproxy}.")
+    print(f"{versions()}.")
+
+
+def versions():
+    """Whose figures these are."""
+    asked = [
+        ("larder", [str(LARDER), "--version"], r"larder (\S+)"),
+        ("nginx", ["/usr/sbin/nginx", "-v"], r"nginx/(\S+)"),
+        ("HAProxy", ["/usr/sbin/haproxy", "-v"], r"ersion (\S+)"),
+    ]
+    found = [(name, harness.version(command, pattern)) for name, command, pattern in asked]
+    return ", ".join(f"{name} {number}" for name, number in found if number != "?")
 
 
 def main():

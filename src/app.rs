@@ -1,1 +1,255 @@
-//! The composition root.
+//! The composition root: a configuration in, a running Larder out.
+//!
+//! Listeners are bound before [`App::start`] returns, so that a caller learns the ports and a
+//! port that is taken is an error of the start, not of some later moment.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::admin::{self, AdminState};
+use crate::clock::{Clock, Now};
+use crate::config::Config;
+use crate::fields::via::Pseudonym;
+use crate::invalidation::{Bounds, Log};
+use crate::origin::{Connect, Origin, Tcp};
+use crate::proxy::{Proxy, ProxyParts};
+use crate::server::Server;
+use crate::store::Memory;
+use crate::tasks::Tasks;
+use crate::telemetry::{AccessLogger, Metrics, Sink, Snapshot};
+
+/// What a start needs beside the configuration.
+pub struct Options {
+    /// The clock; manual in tests.
+    pub clock: Clock,
+    /// How the origin is reached; `None`: over TCP.
+    pub connect: Option<Arc<dyn Connect>>,
+    /// Where access-log lines go.
+    pub access_log: Sink,
+    /// How many access-log lines were dropped so far.
+    pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl Default for Options {
+    /// The system's clock, TCP, and no access log.
+    fn default() -> Self {
+        Self {
+            clock: Clock::system(),
+            connect: None,
+            access_log: Arc::new(|_line| {}),
+            log_dropped: Arc::new(|| 0),
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+/// Why Larder did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be bound; the message names it.
+    #[error("{0}; is another program using it? `listen` and `admin` set the addresses")]
+    Listen(#[source] std::io::Error),
+    /// The system gave no random bytes, without which identities cannot be hidden.
+    #[error("the system has no random bytes to give: {0}")]
+    Random(String),
+}
+
+/// A running Larder.
+pub struct App {
+    proxy: Arc<Proxy>,
+    server: Server,
+    origin: Origin,
+    tasks: Tasks,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    /// Cleared when a drain begins.
+    ready: Arc<AtomicBool>,
+    /// Set when a drain begins: the listener closes.
+    draining: watch::Sender<bool>,
+    /// Set at the very end: the admin port closes.
+    ended: watch::Sender<bool>,
+    drain_timeout: Duration,
+    started: Now,
+    log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("listen", &self.listen).field("admin", &self.admin).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Binds the listeners and serves in the background.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(config: Config, options: Options) -> Result<App, StartError> {
+        let listener = Server::bind(config.listen).map_err(StartError::Listen)?;
+        let admin_listener = Server::bind(config.admin).map_err(StartError::Listen)?;
+        let listen = listener.local_addr().map_err(StartError::Listen)?;
+        let admin = admin_listener.local_addr().map_err(StartError::Listen)?;
+
+        let app = App::assemble(config, options, listen, admin)?;
+        let (server, mut draining) = (app.server.clone(), app.draining.subscribe());
+        app.tasks.detach(async move {
+            tokio::select! {
+                () = server.accept(listener) => {}
+                _begun = draining.wait_for(|draining| *draining) => {}
+            }
+        });
+        Ok(app.with_admin(admin_listener))
+    }
+
+    fn assemble(
+        config: Config,
+        options: Options,
+        listen: SocketAddr,
+        admin: SocketAddr,
+    ) -> Result<App, StartError> {
+        let Options { clock, connect, access_log, log_dropped } = options;
+        let tasks = Tasks::new();
+        let connect = connect.unwrap_or_else(|| Arc::new(Tcp::new(&config.origin)));
+        let origin = Origin::new(&config.origin, connect, clock.clone(), tasks.clone());
+        let metrics = Arc::new(Metrics::new(config.rules.rules(), config.metric_rules));
+        let digest_key = random()?;
+        let access = Arc::new(AccessLogger::new(&config.log, digest_key, access_log));
+        let (limits, drain_timeout) = (config.limits.clone(), config.drain_timeout);
+        let proxy = Arc::new(Proxy::new(ProxyParts {
+            memory: Memory::new(config.store, limits.variants),
+            log: Log::in_memory(Bounds::default()),
+            origin: origin.clone(),
+            metrics: metrics.clone(),
+            access,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            identity: (random()?, pseudonym()?),
+            config,
+        }));
+        let server = Server::new(proxy.clone(), limits, clock.clone(), tasks.clone());
+        tasks.detach(metrics.clone().keep_up());
+        Ok(App {
+            proxy,
+            server,
+            origin,
+            tasks,
+            started: clock.now(),
+            log_dropped,
+            clock,
+            metrics,
+            listen,
+            admin,
+            ready: Arc::new(AtomicBool::new(true)),
+            draining: watch::Sender::new(false),
+            ended: watch::Sender::new(false),
+            drain_timeout,
+        })
+    }
+
+    fn with_admin(self, listener: tokio::net::TcpListener) -> App {
+        let look = self.look();
+        let purging = self.proxy.clone();
+        let state = AdminState {
+            token: self.proxy.config().admin_token.clone(),
+            ready: self.ready.clone(),
+            metrics: self.metrics.clone(),
+            snapshot: Arc::new(look),
+            purge: Arc::new(move |request| {
+                let result = purging.purge(&request);
+                Box::pin(async move { result })
+            }),
+        };
+        let mut ended = self.ended.subscribe();
+        let until = async move {
+            // An error means that the app itself is gone.
+            drop(ended.wait_for(|ended| *ended).await);
+        };
+        self.tasks.detach(admin::serve(listener, state, until));
+        self
+    }
+
+    /// Where clients connect.
+    pub fn listen_address(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where the admin port is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The clock that everything in this app reads.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The present state, in figures.
+    pub fn snapshot(&self) -> Snapshot {
+        self.look()()
+    }
+
+    /// What looks at the present state.
+    fn look(&self) -> impl Fn() -> Snapshot + Send + Sync + use<> {
+        let (proxy, server, started) = (self.proxy.clone(), self.server.clone(), self.started);
+        let log_dropped = self.log_dropped.clone();
+        move || Snapshot {
+            client_connections: server.connections() as u64,
+            log_dropped: log_dropped(),
+            ..proxy.snapshot(started)
+        }
+    }
+
+    /// What was counted so far.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Puts other rules in force. Listeners, limits, the origin and the store stay as they are.
+    pub fn replace_config(&self, config: Config) {
+        self.proxy.replace_config(config);
+    }
+
+    /// Serves one client connection over any transport.
+    pub fn serve_connection<T>(&self, io: T)
+    where
+        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        self.server.spawn(io, None, None);
+    }
+
+    /// Not ready, no new connections, every request in flight to its end; at most for
+    /// `drain_timeout`. `true` when nothing had to be cut off.
+    pub async fn drain(self) -> bool {
+        self.ready.store(false, Ordering::Release);
+        self.draining.send_replace(true);
+        let drained = self.server.drain(self.drain_timeout).await;
+        self.origin.close_idle();
+        self.ended.send_replace(true);
+        drained
+    }
+}
+
+fn random() -> Result<[u8; 32], StartError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| StartError::Random(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// A name in `Via` that no other instance has: two Larders in one chain are no loop.
+fn pseudonym() -> Result<Pseudonym, StartError> {
+    let bytes = random()?;
+    let digits: String = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    Pseudonym::new(&format!("larder-{digits}"))
+        .ok_or_else(|| StartError::Random("the instance's name is no token".to_owned()))
+}

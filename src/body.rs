@@ -4,13 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 
 use crate::origin::OriginBody;
+use crate::proxy::LineAtEnd;
 use crate::proxy::stream::Reader;
 use crate::server::InFlight;
 use crate::store::Content;
-use crate::telemetry::LineAtEnd;
 
 /// Content on its way to a client.
 #[derive(Debug)]

@@ -1,9 +1,22 @@
 //! The commands, one a file. None prints or exits: each hands back what to show and the exit
 //! code, or writes to what it is given.
 
+pub mod check;
 pub mod client;
 pub mod demo;
+mod front;
 pub mod purge;
+mod runtime;
+pub mod serve;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+pub use front::{Front, Start, StartFailure, start};
 
 /// What a command has to say when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,5 +42,87 @@ impl Output {
             code,
             text: text.into(),
         }
+    }
+}
+
+/// A caching reverse-proxy sidecar that explains itself
+#[derive(Debug, Parser)]
+#[command(name = "larder", version, arg_required_else_help = true)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Serve traffic
+    Serve(Box<serve::ServeArgs>),
+    /// Check a configuration: exit code 0 valid, 1 valid with warnings, 2 not valid
+    Check {
+        /// The configuration
+        file: PathBuf,
+    },
+    /// Drop stored responses of a running Larder
+    Purge(purge::PurgeArgs),
+    /// Try Larder in front of a slow sample shop
+    Demo(demo::DemoArgs),
+}
+
+/// Runs the command that `line` (the program's name first) names. `out` gets what a command
+/// says while it runs; `start` brings a Larder up.
+pub fn run(
+    line: impl IntoIterator<Item = OsString>,
+    env: &BTreeMap<String, String>,
+    out: &mut dyn Write,
+    start: Start,
+) -> Output {
+    let command = match Line::try_parse_from(line) {
+        Ok(line) => line.command,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return Output {
+                code,
+                text: error.render().to_string(),
+            };
+        }
+    };
+    match command {
+        Command::Serve(args) => serve::serve(&args, env, start),
+        Command::Check { file } => {
+            let (text, code) = check::check(&file, env);
+            // What it finds is its result, whatever the code.
+            match out.write_all(text.as_bytes()) {
+                Ok(()) => Output {
+                    code,
+                    text: String::new(),
+                },
+                Err(error) => Output::failed(2, format!("larder check: cannot write: {error}\n")),
+            }
+        }
+        Command::Purge(args) => runtime::block_on(1, purge::purge(&args)),
+        Command::Demo(args) => runtime::block_on(2, demo::demo(&args, out, start)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(line: &[&str]) -> Output {
+        let line = line.iter().map(OsString::from);
+        let start: Start = |_| Box::pin(async { Err("not in this test".into()) });
+        run(line, &BTreeMap::new(), &mut Vec::new(), start)
+    }
+
+    #[test]
+    fn the_version_and_help_are_no_errors_and_the_rest_is() {
+        assert_eq!(
+            output(&["larder", "--version"]),
+            Output::ok(format!("larder {}\n", env!("CARGO_PKG_VERSION")))
+        );
+        assert_eq!(output(&["larder", "serve", "--help"]).code, 0);
+        assert_eq!(output(&["larder", "srve"]).code, 2);
+        assert_eq!(output(&["larder", "purge"]).code, 2);
+        assert_eq!(output(&["larder"]).code, 2);
     }
 }

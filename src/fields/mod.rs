@@ -1,1 +1,17 @@
 //! Header field grammars, one field a file. Pure, and forgiving only where the RFCs are.
+//!
+//! Where a value is malformed, the more restrictive reading wins: a refusal that is spelled badly
+//! still refuses, a permission that is spelled badly permits nothing.
+
+pub mod age;
+pub mod cache_control;
+pub mod cache_status;
+pub mod connection;
+pub mod content_type;
+pub mod delta_seconds;
+pub mod etag;
+pub mod forwarded;
+pub mod http_date;
+pub mod list;
+pub mod vary;
+pub mod via;

@@ -143,7 +143,12 @@ pub struct Event {
 impl Event {
     /// An event with a uid of its own.
     pub fn new(matter: Matter, write: Option<Write>, strength: Strength) -> Self {
-        Self { uid: Uid::random(), matter, write, strength }
+        Self {
+            uid: Uid::random(),
+            matter,
+            write,
+            strength,
+        }
     }
 }
 

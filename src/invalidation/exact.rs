@@ -23,7 +23,9 @@ impl Exact {
     pub(super) fn new(tags: usize) -> Self {
         let shards = if tags >= SPLIT_FROM { SHARDS } else { 1 };
         let bound = (tags / shards).max(1);
-        Self { shards: (0..shards).map(|_| RwLock::new(Shard::new(bound))).collect() }
+        Self {
+            shards: (0..shards).map(|_| RwLock::new(Shard::new(bound))).collect(),
+        }
     }
 
     /// How many tags it holds.
@@ -59,15 +61,23 @@ struct Shard {
 
 impl Shard {
     fn new(bound: usize) -> Self {
-        Self { bound, tags: HashMap::default(), ages: VecDeque::new() }
+        Self {
+            bound,
+            tags: HashMap::default(),
+            ages: VecDeque::new(),
+        }
     }
 
     fn record(&mut self, tag: TagId, strength: Strength, last: Last, overflow: &Stripes) {
         self.tags.entry(tag).or_default().note(strength, last);
         self.ages.push_back((tag, last.order));
         while self.tags.len() > self.bound {
-            let Some((oldest, order)) = self.ages.pop_front() else { return };
-            let Some(lasts) = self.tags.get(&oldest).filter(|lasts| lasts.newest() == order) else { continue };
+            let Some((oldest, order)) = self.ages.pop_front() else {
+                return;
+            };
+            let Some(lasts) = self.tags.get(&oldest).filter(|lasts| lasts.newest() == order) else {
+                continue;
+            };
             // Into the stripe before out of the map: a reader asks the map first, so it finds the
             // tag in one of them at any time.
             overflow.absorb(oldest, *lasts);
@@ -76,7 +86,8 @@ impl Shard {
         // A tag written again and again leaves its older ages behind.
         if self.ages.len() > 2 * self.bound + 16 {
             let tags = &self.tags;
-            self.ages.retain(|(tag, order)| tags.get(tag).is_some_and(|lasts| lasts.newest() == *order));
+            self.ages
+                .retain(|(tag, order)| tags.get(tag).is_some_and(|lasts| lasts.newest() == *order));
         }
     }
 }

@@ -172,13 +172,25 @@ impl Index {
         // Last, as patterns fall to it.
         let floor = self.floor_order.load(Ordering::Acquire);
         if lasts.hard.order > stamp {
-            Touch { validity: Validity::Gone, by: lasts.hard.id }
+            Touch {
+                validity: Validity::Gone,
+                by: lasts.hard.id,
+            }
         } else if floor > stamp {
-            Touch { validity: Validity::Unknown, by: self.floor.read().id }
+            Touch {
+                validity: Validity::Unknown,
+                by: self.floor.read().id,
+            }
         } else if lasts.soft.order > stamp {
-            Touch { validity: Validity::Stale, by: lasts.soft.id }
+            Touch {
+                validity: Validity::Stale,
+                by: lasts.soft.id,
+            }
         } else {
-            Touch { validity: Validity::Untouched, by: EventId::default() }
+            Touch {
+                validity: Validity::Untouched,
+                by: EventId::default(),
+            }
         }
     }
 

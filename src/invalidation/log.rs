@@ -28,7 +28,11 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { tags: 65_536, patterns: 256, stripe_bits: 18 }
+        Self {
+            tags: 65_536,
+            patterns: 256,
+            stripe_bits: 18,
+        }
     }
 }
 
@@ -102,7 +106,10 @@ pub struct LogStats {
 impl Log {
     /// An empty log under a new nonce, which ends with the process.
     pub fn in_memory(bounds: Bounds) -> Log {
-        let bounds = Bounds { stripe_bits: bounds.stripe_bits.min(24), ..bounds };
+        let bounds = Bounds {
+            stripe_bits: bounds.stripe_bits.min(24),
+            ..bounds
+        };
         Log(Arc::new(Inner {
             nonce: Nonce::random(),
             order: AtomicU64::new(0),
@@ -126,7 +133,11 @@ impl Log {
     /// applied while it is under way is then later than its stamp.
     pub fn mark(&self, now: Now) -> Mark {
         let writer = self.0.writer.lock();
-        Mark { position: Some(self.position(writer.last)), stamp: self.order(), fetched: now.mono }
+        Mark {
+            position: Some(self.position(writer.last)),
+            stamp: self.order(),
+            fetched: now.mono,
+        }
     }
 
     /// Appends and applies an event; when this returns, no check misses it any more.
@@ -136,10 +147,20 @@ impl Log {
         let order = self.order().0 + 1;
         // The index before the order: the other way round a check could read the new order, miss
         // the event, and remember that nothing happened up to it.
-        self.0.index.apply(&event.matter, event.strength, Last { order, id });
+        self.0
+            .index
+            .apply(&event.matter, event.strength, Last { order, id });
         self.0.order.store(order, Ordering::Release);
-        writer.note(Recent { id, order: Order(order), event: Arc::new(event) });
-        Receipt { position: self.position(id), order: Order(order), logged: true }
+        writer.note(Recent {
+            id,
+            order: Order(order),
+            event: Arc::new(event),
+        });
+        Receipt {
+            position: self.position(id),
+            order: Order(order),
+            logged: true,
+        }
     }
 
     /// Whether the subject may be reused, if it was fetched or last found untouched at `stamp`.
@@ -181,13 +202,19 @@ impl Log {
     }
 
     fn position(&self, id: EventId) -> Position {
-        Position { nonce: self.0.nonce, id }
+        Position {
+            nonce: self.0.nonce,
+            id,
+        }
     }
 }
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Log").field("nonce", &self.0.nonce).field("order", &self.order()).finish_non_exhaustive()
+        f.debug_struct("Log")
+            .field("nonce", &self.0.nonce)
+            .field("order", &self.order())
+            .finish_non_exhaustive()
     }
 }
 
@@ -199,7 +226,10 @@ impl Writer {
         self.last = if ms > self.last.ms {
             EventId { ms, seq: 0 }
         } else {
-            EventId { ms: self.last.ms, seq: self.last.seq + 1 }
+            EventId {
+                ms: self.last.ms,
+                seq: self.last.seq + 1,
+            }
         };
         self.last
     }

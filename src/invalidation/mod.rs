@@ -16,7 +16,7 @@ mod tag;
 
 pub use event::{Event, EventId, Mark, Matter, Nonce, Order, Position, Strength, Uid, Write};
 pub use log::{Bounds, Log, LogStats, Receipt, Recent};
-pub use patterns::literal;
+pub use patterns::{check_pattern, literal};
 pub use tag::{Subject, Tag, TagId, path_tags, subject_tags};
 
 #[cfg(test)]

@@ -32,7 +32,10 @@ enum Matcher {
 impl Pattern {
     /// A pattern for the plain path `path` and everything below it.
     pub(super) fn under(path: Vec<u8>) -> Self {
-        Self { source: Source::Under(path), matcher: Matcher::Under }
+        Self {
+            source: Source::Under(path),
+            matcher: Matcher::Under,
+        }
     }
 
     /// Compiles a glob; `None` where it cannot be read, and must be taken for everything.
@@ -43,16 +46,19 @@ impl Pattern {
         if let Some(base) = plain.strip_suffix("/**") {
             matchers.push(compile(if base.is_empty() { "/" } else { base })?);
         }
-        Some(Self { source: Source::Glob(text.to_owned()), matcher: Matcher::Glob(matchers) })
+        Some(Self {
+            source: Source::Glob(text.to_owned()),
+            matcher: Matcher::Glob(matchers),
+        })
     }
 
     /// Whether the plain path `path` matches.
     fn matches(&self, path: &[u8], candidate: &Candidate<'_>) -> bool {
         match (&self.matcher, &self.source) {
             (Matcher::Glob(globs), _) => globs.iter().any(|glob| glob.is_match_candidate(candidate)),
-            (Matcher::Under, Source::Under(base)) => {
-                path.strip_prefix(base.as_slice()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-            }
+            (Matcher::Under, Source::Under(base)) => path
+                .strip_prefix(base.as_slice())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")),
             (Matcher::Under, Source::Glob(_)) => true,
         }
     }
@@ -63,8 +69,18 @@ pub fn literal(text: &str) -> String {
     globset::escape(text)
 }
 
+/// Whether a pattern can be read; the error is a sentence for its writer.
+pub fn check_pattern(glob: &str) -> Result<(), String> {
+    let built = GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
+    built.map(drop).map_err(|error| error.kind().to_string())
+}
+
 fn compile(glob: &str) -> Option<GlobMatcher> {
-    let glob = GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build().ok()?;
+    let glob = GlobBuilder::new(glob)
+        .literal_separator(true)
+        .backslash_escape(true)
+        .build()
+        .ok()?;
     Some(glob.compile_matcher())
 }
 
@@ -98,7 +114,10 @@ fn plain_glob(text: &str) -> Option<String> {
             // not worked out.
             None | Some('%') => {
                 plain.push('*');
-                rest = escape.find('/').and_then(|end| escape.get(end..)).unwrap_or_default();
+                rest = escape
+                    .find('/')
+                    .and_then(|end| escape.get(end..))
+                    .unwrap_or_default();
                 continue;
             }
             Some(c) if c.is_ascii() => plain.push_str(&globset::escape(c.encode_utf8(&mut [0; 4]))),
@@ -120,7 +139,10 @@ pub(super) struct Patterns {
 impl Patterns {
     /// Room for `bound` patterns.
     pub(super) fn new(bound: usize) -> Self {
-        Self { bound, kept: Vec::new() }
+        Self {
+            bound,
+            kept: Vec::new(),
+        }
     }
 
     /// How many there are.
@@ -130,7 +152,10 @@ impl Patterns {
 
     /// Notes an event; the newest of those that fell off for room, if any did.
     pub(super) fn record(&mut self, pattern: Pattern, strength: Strength, last: Last) -> Option<Last> {
-        let known = self.kept.iter().position(|(kept, _)| kept.source == pattern.source);
+        let known = self
+            .kept
+            .iter()
+            .position(|(kept, _)| kept.source == pattern.source);
         let mut entry = match known {
             Some(at) => self.kept.remove(at),
             None => (pattern, Lasts::default()),
@@ -164,7 +189,9 @@ mod tests {
 
     fn hits(glob: &str, path: &str) -> bool {
         // What cannot be compiled stands for everything.
-        let Some(pattern) = Pattern::glob(glob) else { return true };
+        let Some(pattern) = Pattern::glob(glob) else {
+            return true;
+        };
         let path = plain_path(path);
         pattern.matches(&path, &Candidate::from_bytes(&path))
     }
@@ -224,9 +251,13 @@ mod tests {
 
     #[test]
     fn equal_patterns_are_kept_once_and_the_oldest_falls_off() {
-        let last = |order| Last { order, ..Last::default() };
+        let last = |order| Last {
+            order,
+            ..Last::default()
+        };
         let mut patterns = Patterns::new(2);
-        let mut note = |glob, order| patterns.record(Pattern::glob(glob).unwrap(), Strength::Hard, last(order));
+        let mut note =
+            |glob, order| patterns.record(Pattern::glob(glob).unwrap(), Strength::Hard, last(order));
         assert_eq!(note("/a/*", 1), None);
         assert_eq!(note("/b/*", 2), None);
         assert_eq!(note("/a/*", 3), None);

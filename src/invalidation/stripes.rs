@@ -45,13 +45,20 @@ impl Filter {
     /// A filter of `2^bits` slots, none of them made yet.
     pub(super) fn new(bits: u32) -> Self {
         let layout = Layout { bits };
-        Self { layout, pages: (0..layout.pages()).map(|_| OnceLock::new()).collect() }
+        Self {
+            layout,
+            pages: (0..layout.pages()).map(|_| OnceLock::new()).collect(),
+        }
     }
 
     /// Whether an event with this tag, or one that shares its slot, came after `stamp`.
     pub(super) fn after(&self, tag: TagId, stamp: u64) -> bool {
         let (page, at) = self.layout.place(tag);
-        let slot = self.pages.get(page).and_then(OnceLock::get).and_then(|page| page.get(at));
+        let slot = self
+            .pages
+            .get(page)
+            .and_then(OnceLock::get)
+            .and_then(|page| page.get(at));
         slot.is_some_and(|slot| slot.load(Ordering::Relaxed) > stamp)
     }
 
@@ -112,9 +119,13 @@ impl Stripes {
     /// The last events that fell off and may have been this tag's.
     pub(super) fn lasts(&self, tag: TagId) -> Lasts {
         let (page, at) = self.layout.place(tag);
-        let Some(page) = self.pages.get(page) else { return Lasts::default() };
+        let Some(page) = self.pages.get(page) else {
+            return Lasts::default();
+        };
         let page = page.read();
-        let Some(stripe) = page.as_ref().and_then(|page| page.get(at)) else { return Lasts::default() };
+        let Some(stripe) = page.as_ref().and_then(|page| page.get(at)) else {
+            return Lasts::default();
+        };
         match stripe.held {
             Held::One(owner) if owner != tag => Lasts::default(),
             Held::Nobody | Held::One(_) | Held::Several => stripe.lasts,
@@ -126,7 +137,8 @@ impl Stripes {
         let (page, at) = self.layout.place(tag);
         let Some(page) = self.pages.get(page) else { return };
         let mut page = page.write();
-        let page = page.get_or_insert_with(|| vec![Stripe::default(); self.layout.page_len()].into_boxed_slice());
+        let page =
+            page.get_or_insert_with(|| vec![Stripe::default(); self.layout.page_len()].into_boxed_slice());
         let Some(stripe) = page.get_mut(at) else { return };
         stripe.held = match stripe.held {
             Held::Nobody => {

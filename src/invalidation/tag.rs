@@ -85,8 +85,14 @@ pub fn subject_tags(rule: &str, path: &str, others: impl IntoIterator<Item = Tag
 /// The path's prefixes that end before a slash or at the end, nearest the root first, without
 /// the root.
 fn ancestors(plain: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends = plain.iter().enumerate().skip(1).filter(|(_, b)| **b == b'/').map(|(at, _)| at);
-    ends.chain((plain != b"/").then_some(plain.len())).filter_map(|end| plain.get(..end))
+    let ends = plain
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(|(_, b)| **b == b'/')
+        .map(|(at, _)| at);
+    ends.chain((plain != b"/").then_some(plain.len()))
+        .filter_map(|end| plain.get(..end))
 }
 
 /// How many ancestors a plain path has, itself included.
@@ -132,7 +138,9 @@ fn decode_fully(raw: &[u8]) -> Vec<u8> {
 
 /// The byte that the last three stand for, where they are `%XX`.
 fn escape_at_end(bytes: &[u8]) -> Option<u8> {
-    let [b'%', high, low] = *bytes.last_chunk::<3>()? else { return None };
+    let [b'%', high, low] = *bytes.last_chunk::<3>()? else {
+        return None;
+    };
     hex_byte(high, low)
 }
 
@@ -194,7 +202,10 @@ mod tests {
             ("/", vec![path("/")]),
             ("/a", vec![path("/a"), under("/a")]),
             ("/a/", vec![path("/a"), under("/a")]),
-            ("/a/b/c", vec![path("/a/b/c"), under("/a"), under("/a/b"), under("/a/b/c")]),
+            (
+                "/a/b/c",
+                vec![path("/a/b/c"), under("/a"), under("/a/b"), under("/a/b/c")],
+            ),
         ] {
             assert_eq!(path_tags(of), expected, "{of}");
         }

@@ -105,7 +105,9 @@ mod tests {
 
     use super::*;
 
-    fn head(status: u16, fields: &[(&'static str, &'static str)]) -> Parts {
+    type Fields = &'static [(&'static str, &'static str)];
+
+    fn head(status: u16, fields: Fields) -> Parts {
         let mut response = Response::builder().status(status);
         for (name, value) in fields {
             response = response.header(*name, *value);
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn contradictory_framing_is_refused() {
-        let table: [(&[(&'static str, &'static str)], Result<(), Fault>); 7] = [
+        let table: [(Fields, Result<(), Fault>); 7] = [
             (&[], Ok(())),
             (&[("content-length", "5")], Ok(())),
             (&[("transfer-encoding", "Chunked")], Ok(())),
@@ -173,7 +175,7 @@ mod tests {
     #[test]
     fn the_origin_says_how_long_a_connection_is_kept() {
         let keep = |millis| After::Keep(Some(Duration::from_millis(millis)));
-        let table: [(&[(&'static str, &'static str)], After); 9] = [
+        let table: [(Fields, After); 9] = [
             (&[], After::Keep(None)),
             (&[("connection", "close")], After::Close),
             (&[("connection", "x, Close")], After::Close),

@@ -67,6 +67,11 @@ impl OriginError {
         }
     }
 
+    /// Whether another try might go better: the origin did not refuse, this one try took too long.
+    pub fn may_be_replaced(&self) -> bool {
+        self.tries < 2 && self.kind == ErrorKind::Timeout
+    }
+
     /// The word for it in `Cache-Status`, log and metric.
     pub fn reason(&self) -> Reason {
         match self.kind {

@@ -55,8 +55,14 @@ impl Inner {
         let mut need = first_need(request);
         let mut sent = Sent::Nothing;
         let mut tries = 1;
+        let begun = self.pool.clock.now().mono;
         loop {
-            let failure = match self.exchange(request, need, patience).await {
+            // A second try has what the first one left.
+            let left = match tries {
+                1 => patience,
+                _ => patience.saturating_sub(self.pool.clock.now().mono.since(begun)),
+            };
+            let failure = match self.exchange(request, need, left).await {
                 Ok((response, conn)) => return Ok((response, conn, tries)),
                 Err(failure) => failure,
             };
@@ -128,6 +134,7 @@ impl Inner {
         slot: Slot,
         tries: u8,
     ) -> Result<Response<OriginBody>, OriginError> {
+        request.answered();
         let (head, incoming) = response.into_parts();
         if let Err(fault) = answer::check(&head, request.upgrade) {
             let cause = Some(Cause::from(fault));
@@ -168,7 +175,7 @@ fn first_need(request: &Prepared) -> Need {
     } else if matches!(
         request.method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
-    ) && request.is_replayable_to_the_end()
+    ) && request.stays_replayable()
     {
         Need::Any
     } else {

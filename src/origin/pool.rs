@@ -17,8 +17,9 @@ use super::stats::{Counts, Open};
 use crate::clock::{Clock, Mono};
 use crate::tasks::Tasks;
 
-/// Shortest time between two looks at the resting connections.
+/// Shortest and longest time between two looks at the resting connections.
 const SHORTEST_SWEEP: Duration = Duration::from_millis(10);
+const LONGEST_SWEEP: Duration = Duration::from_millis(250);
 
 pub(super) struct Pool {
     connect: Arc<dyn Connect>,
@@ -167,8 +168,9 @@ impl Pool {
             return;
         };
         let resting = shelf.resting.remove(place);
-        // Bytes that nobody asked for are a fault of the last answer, and say nothing about rests.
-        if how.is_ok_and_silent() {
+        // Bytes that nobody asked for are a fault of the last answer, and say nothing about rests;
+        // an announced end is none of the silent ones.
+        if is_plain_end(&how) && now < resting.until {
             shelf.patience.ended(now.since(resting.since), now);
         }
         drop(shelf);
@@ -190,23 +192,23 @@ impl Pool {
         drop(resting);
     }
 
+    /// As if the origin had shown that it keeps connections.
+    #[cfg(test)]
+    pub(super) fn trust(&self) {
+        self.shelf.lock().patience.stood(Duration::from_secs(3600));
+    }
+
     pub(super) fn idle(&self) -> usize {
         self.shelf.lock().resting.len()
     }
 }
 
-/// Whether a connection's end was only an end.
-trait SilentEnd {
-    fn is_ok_and_silent(&self) -> bool;
-}
-
-impl SilentEnd for hyper::Result<()> {
-    fn is_ok_and_silent(&self) -> bool {
-        match self {
-            Ok(()) => true,
-            Err(error) => std::error::Error::source(error)
-                .is_some_and(|cause| cause.downcast_ref::<std::io::Error>().is_some()),
-        }
+/// Whether a connection only ended or broke, and brought nothing unexpected before.
+fn is_plain_end(how: &hyper::Result<()>) -> bool {
+    match how {
+        Ok(()) => true,
+        Err(error) => std::error::Error::source(error)
+            .is_some_and(|cause| cause.downcast_ref::<std::io::Error>().is_some()),
     }
 }
 
@@ -271,7 +273,7 @@ impl Shelf {
 async fn sweep(pool: Weak<Pool>, first: Duration) {
     let mut wait = first;
     loop {
-        tokio::time::sleep(wait.max(SHORTEST_SWEEP)).await;
+        tokio::time::sleep(wait.clamp(SHORTEST_SWEEP, LONGEST_SWEEP)).await;
         let Some(pool) = pool.upgrade() else { return };
         let (over, next) = pool.shelf.lock().evict(pool.clock.now().mono);
         drop(over);

@@ -107,6 +107,7 @@ impl Prepared {
             Content::Stream(upload) => {
                 let mut shared = upload.lock();
                 shared.turn = shared.turn.wrapping_add(1);
+                shared.stream.rewind();
                 WireBody::Stream {
                     upload: Arc::clone(upload),
                     turn: shared.turn,
@@ -124,15 +125,22 @@ impl Prepared {
     pub(super) fn is_replayable(&self) -> bool {
         match &self.content {
             Content::Empty | Content::Bytes(_) => true,
-            Content::Stream(upload) => upload.lock().stream.frames() == 0,
+            Content::Stream(upload) => upload.lock().stream.is_replayable(),
         }
     }
 
-    /// Whether that stays so while it is being sent.
-    pub(super) fn is_replayable_to_the_end(&self) -> bool {
+    /// Whether that stays so while it is being sent, however much it is.
+    pub(super) fn stays_replayable(&self) -> bool {
         match &self.content {
             Content::Empty | Content::Bytes(_) => true,
             Content::Stream(upload) => upload.lock().stream.is_sent(),
+        }
+    }
+
+    /// The answer has begun: nothing is sent again, and the memory is needed elsewhere.
+    pub(super) fn answered(&self) {
+        if let Content::Stream(upload) = &self.content {
+            upload.lock().stream.forget();
         }
     }
 

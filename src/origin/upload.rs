@@ -1,6 +1,7 @@
 //! A client's content on its way to the origin: bounded in size, and in how long it may stall.
 //!
-//! It can be begun again as long as nothing was taken from it; what was taken is gone.
+//! What was taken first is remembered, up to a bound, until the answer begins: so that content
+//! which never left, because the connection was already over, can be sent again.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -12,6 +13,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
+
+/// Most content that is remembered to be sent again; a first frame is, whatever its size.
+const REPLAY: usize = 64 * 1024;
 
 /// Content that is passed on while it arrives.
 #[derive(Debug)]
@@ -27,6 +31,16 @@ pub struct StreamBody {
     waiting: bool,
     frames: u64,
     ended: bool,
+    replay: Replay,
+}
+
+/// What was taken since the beginning.
+#[derive(Debug)]
+enum Replay {
+    /// All of it is here.
+    Whole(Vec<Bytes>),
+    /// It was too much, or is not needed any more.
+    Lost,
 }
 
 #[derive(Debug)]
@@ -76,6 +90,7 @@ impl StreamBody {
             waiting: false,
             frames: 0,
             ended: false,
+            replay: Replay::Whole(Vec::new()),
         }
     }
 
@@ -102,21 +117,42 @@ impl StreamBody {
         }
     }
 
-    /// Frames taken so far: 0 means that it can be sent again, and a change means progress.
+    /// Whether it can be sent from its beginning.
+    pub(super) fn is_replayable(&self) -> bool {
+        matches!(self.replay, Replay::Whole(_))
+    }
+
+    /// Goes back to the beginning, as far as that is remembered.
+    pub(super) fn rewind(&mut self) {
+        let Replay::Whole(taken) = &mut self.replay else {
+            return;
+        };
+        for chunk in std::mem::take(taken).into_iter().rev() {
+            self.room = self.room.map(|room| room.saturating_add(chunk.len() as u64));
+            self.before.push_front(chunk);
+        }
+    }
+
+    /// Remembers nothing from now on.
+    pub(super) fn forget(&mut self) {
+        self.replay = Replay::Lost;
+    }
+
+    /// Frames taken so far: a change means progress.
     pub(super) fn frames(&self) -> u64 {
         self.frames
     }
 
     /// Whether everything was taken.
     pub(super) fn is_sent(&self) -> bool {
-        self.ended || (self.before.is_empty() && self.rest_is_over())
+        self.before.is_empty() && (self.ended || self.rest_is_over())
     }
 
     fn rest_is_over(&self) -> bool {
         match &self.rest {
             Source::Client(content) => content.is_end_stream(),
             #[cfg(test)]
-            Source::Script(_) => false,
+            Source::Script(script) => script.is_end_stream(),
         }
     }
 
@@ -125,11 +161,9 @@ impl StreamBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
         let next = match self.before.pop_front() {
             Some(chunk) => Poll::Ready(Some(Ok(Frame::data(chunk)))),
+            None if self.ended => return Poll::Ready(None),
             None => self.poll_rest(cx),
         };
         match next {
@@ -141,6 +175,7 @@ impl StreamBody {
             Poll::Ready(Some(Ok(frame))) => {
                 self.waiting = false;
                 self.frames += 1;
+                self.replay.remember(&frame);
                 Poll::Ready(Some(self.within_limit(frame)))
             }
             Poll::Ready(Some(Err(fault))) => Poll::Ready(Some(Err(fault))),
@@ -182,9 +217,82 @@ impl StreamBody {
     }
 }
 
+impl Replay {
+    fn remember(&mut self, frame: &Frame<Bytes>) {
+        let Replay::Whole(taken) = self else { return };
+        let size = taken.iter().map(Bytes::len).sum::<usize>();
+        match frame.data_ref() {
+            Some(data) if taken.is_empty() || size.saturating_add(data.len()) <= REPLAY => {
+                taken.push(data.clone());
+            }
+            Some(_) | None => *self = Replay::Lost,
+        }
+    }
+}
+
 #[cfg(test)]
 impl StreamBody {
     pub(super) fn scripted(script: super::tests::Script, limit: Option<u64>, stall: Duration) -> StreamBody {
         Self::over(VecDeque::new(), Source::Script(script), limit, stall)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::super::tests::Script;
+    use super::*;
+
+    /// The next chunk; `None` at the end.
+    fn next(body: &mut StreamBody) -> Option<Result<Bytes, UploadFault>> {
+        match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(next) => next.map(|frame| frame.map(|frame| frame.into_data().unwrap())),
+            Poll::Pending => panic!("nothing there"),
+        }
+    }
+
+    fn body(before: &[&'static str], rest: &[&'static str], limit: Option<u64>) -> StreamBody {
+        let chunk = |text: &&'static str| Bytes::from_static(text.as_bytes());
+        let rest = Source::Script(Script::of(rest.iter().map(chunk)));
+        StreamBody::over(
+            before.iter().map(chunk).collect(),
+            rest,
+            limit,
+            Duration::from_secs(1),
+        )
+    }
+
+    #[test]
+    fn what_was_read_before_comes_first_and_counts() {
+        let mut whole = body(&["ab", "cd"], &["ef"], Some(6));
+        assert_eq!(whole.size_hint().exact(), Some(6));
+        for expected in ["ab", "cd", "ef"] {
+            assert!(!whole.is_sent());
+            assert_eq!(next(&mut whole).unwrap().unwrap(), expected);
+        }
+        assert!(whole.is_sent() && next(&mut whole).is_none());
+
+        assert!(body(&["ab"], &["cd"], Some(3)).is_too_large());
+        let mut over = body(&["ab"], &["cd"], Some(3));
+        assert!(next(&mut over).unwrap().is_ok());
+        assert!(matches!(next(&mut over), Some(Err(UploadFault::TooLarge))));
+    }
+
+    #[test]
+    fn it_goes_back_to_the_beginning_until_it_may_forget() {
+        let mut content = body(&["ab"], &["cd", "ef"], Some(6));
+        for taken in 0..4 {
+            content.rewind();
+            assert_eq!(content.size_hint().exact(), Some(6));
+            for expected in ["ab", "cd", "ef"].iter().take(taken) {
+                assert_eq!(next(&mut content).unwrap().unwrap(), expected);
+            }
+            assert!(content.is_replayable());
+        }
+        assert!(next(&mut content).is_none());
+        content.forget();
+        content.rewind();
+        assert!(!content.is_replayable() && next(&mut content).is_none());
     }
 }

@@ -6,6 +6,7 @@ pub mod invalidation;
 pub mod key;
 pub mod overrides;
 pub mod reason;
+pub mod request;
 pub mod reuse;
 pub mod storing;
 pub mod validation;

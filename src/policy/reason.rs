@@ -23,7 +23,7 @@ macro_rules! reasons {
 
             /// One sentence for people.
             pub const fn explanation(self) -> &'static str {
-                match self { $(Reason::$variant => concat!($($doc),+),)+ }
+                match self { $(Reason::$variant => concat!($($doc),+).trim_ascii(),)+ }
             }
         }
     };
@@ -68,6 +68,11 @@ reasons! {
     BodyOthers = "body-others", bypass;
     /// The client asked for an upgrade, such as WebSocket.
     Upgrade = "upgrade", bypass;
+    /// The client asked for a part of the content (`Range`).
+    Range = "range", bypass;
+    /// The request holds only under a condition that the origin alone can judge (`If-Match`,
+    /// `If-Unmodified-Since`).
+    Precondition = "precondition", bypass;
     /// The client said `no-store`.
     RequestNoStore = "request-no-store", request;
     /// A write or purge dropped what was stored.
@@ -104,6 +109,8 @@ reasons! {
     Partial = "partial", uri_miss;
     /// The content is larger than `max_object`.
     TooLarge = "too-large", uri_miss;
+    /// The rule's templates gave the answer more tags than `limits.tags`.
+    TooManyTags = "too-many-tags", uri_miss;
     /// No memory was free for the fill.
     NoRoom = "no-room", uri_miss;
     /// The answer ended before its announced length, or its framing broke.
@@ -132,6 +139,8 @@ reasons! {
     OriginTimeout = "origin-timeout", uri_miss;
     /// The origin closed or broke the connection before a whole answer head.
     OriginReset = "origin-reset", uri_miss;
+    /// The origin answered 500, 502, 503 or 504, and a stale response stood in for it.
+    OriginError = "origin-error", uri_miss;
     /// What the origin sent is not HTTP.
     OriginBadResponse = "origin-bad-response", uri_miss;
     /// The origin already has as many requests as it may have at once, and none ended in time.

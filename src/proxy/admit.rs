@@ -5,34 +5,34 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Uri, Version, header};
 
 use super::exchange::Exchange;
+use super::problem::Refusal;
 use crate::config::Limits;
-use crate::fields::via;
-use crate::policy::Reason;
+use crate::fields::via::Pseudonym;
 
 /// Whether a request is let in.
 pub(super) enum Admission {
     /// It goes on.
     Admitted(Exchange),
-    /// It is answered by Larder itself, with this reason.
-    Refused(Exchange, Reason),
+    /// It is answered by Larder itself, with this refusal.
+    Refused(Exchange, Refusal),
 }
 
-/// Checks a request's head; the refusal's reason if it is not let in.
-pub(super) fn check(head: &Parts, length: Option<u64>, limits: &Limits, pseudonym: &str) -> Result<(), Reason> {
+/// Checks a request's head; the refusal if it is not let in.
+pub(super) fn check(head: &Parts, length: Option<u64>, limits: &Limits, pseudonym: &Pseudonym) -> Result<(), Refusal> {
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
-        return Err(Reason::MethodRefused);
+        return Err(Refusal::MethodRefused);
     }
     if target_length(&head.uri) > limits.uri_bytes {
-        return Err(Reason::UriTooLong);
+        return Err(Refusal::UriTooLong);
     }
     check_host(head)?;
     if let (Some(limit), Some(length)) = (limits.request_body, length)
         && length > limit
     {
-        return Err(Reason::RequestTooLarge);
+        return Err(Refusal::RequestTooLarge);
     }
-    if head.headers.contains_key(header::VIA) && via::names(&head.headers, pseudonym) {
-        return Err(Reason::Loop);
+    if pseudonym.is_in(&head.headers) {
+        return Err(Refusal::Loop);
     }
     Ok(())
 }
@@ -45,15 +45,15 @@ fn target_length(uri: &Uri) -> usize {
 
 /// Exactly one readable `Host`, equal to the authority of an absolute-form target
 /// (RFC 9112 §3.2, §3.2.2): else two servers may read two different hosts.
-fn check_host(head: &Parts) -> Result<(), Reason> {
+fn check_host(head: &Parts) -> Result<(), Refusal> {
     let mut lines = head.headers.get_all(header::HOST).iter();
     let host = match (lines.next(), lines.next()) {
-        (Some(line), None) => line.to_str().ok().filter(|host| is_authority(host)).ok_or(Reason::BadRequest)?,
+        (Some(line), None) => line.to_str().ok().filter(|host| is_authority(host)).ok_or(Refusal::BadRequest)?,
         (None, _) if head.version < Version::HTTP_11 => return Ok(()),
-        (None, _) | (Some(_), Some(_)) => return Err(Reason::BadRequest),
+        (None, _) | (Some(_), Some(_)) => return Err(Refusal::BadRequest),
     };
     match head.uri.authority() {
-        Some(authority) if !authority.as_str().eq_ignore_ascii_case(host) => Err(Reason::BadRequest),
+        Some(authority) if !authority.as_str().eq_ignore_ascii_case(host) => Err(Refusal::BadRequest),
         Some(_) | None => Ok(()),
     }
 }
@@ -85,29 +85,33 @@ mod tests {
     }
 
     fn limits() -> Limits {
-        crate::config::Config::for_origin("http://127.0.0.1:1").expect("a configuration").limits
+        crate::config::Config::from_yaml("origin: http://127.0.0.1:1").expect("a configuration").limits
+    }
+
+    fn larder(name: &str) -> Pseudonym {
+        Pseudonym::new(name).expect("a token")
     }
 
     #[test]
     fn only_one_unambiguous_host_is_let_in() {
         let v11 = Version::HTTP_11;
-        let table: &[(&str, &[(&str, &str)], Version, Result<(), Reason>)] = &[
+        let table: &[(&str, &[(&str, &str)], Version, Result<(), Refusal>)] = &[
             ("/", &[("host", "a.example")], v11, Ok(())),
             ("/", &[("host", "a.example:8080")], v11, Ok(())),
             ("/", &[("host", "[::1]:8080")], v11, Ok(())),
             ("/", &[("host", "")], v11, Ok(())),
             ("/", &[], Version::HTTP_10, Ok(())),
-            ("/", &[], v11, Err(Reason::BadRequest)),
-            ("/", &[("host", "a"), ("host", "a")], v11, Err(Reason::BadRequest)),
-            ("/", &[("host", "a, b")], v11, Err(Reason::BadRequest)),
-            ("/", &[("host", "user@a")], v11, Err(Reason::BadRequest)),
-            ("/", &[("host", "a/b")], v11, Err(Reason::BadRequest)),
+            ("/", &[], v11, Err(Refusal::BadRequest)),
+            ("/", &[("host", "a"), ("host", "a")], v11, Err(Refusal::BadRequest)),
+            ("/", &[("host", "a, b")], v11, Err(Refusal::BadRequest)),
+            ("/", &[("host", "user@a")], v11, Err(Refusal::BadRequest)),
+            ("/", &[("host", "a/b")], v11, Err(Refusal::BadRequest)),
             ("http://a/x", &[("host", "A")], v11, Ok(())),
-            ("http://a/x", &[("host", "b")], v11, Err(Reason::BadRequest)),
-            ("http://a/x", &[("host", "a:80")], v11, Err(Reason::BadRequest)),
+            ("http://a/x", &[("host", "b")], v11, Err(Refusal::BadRequest)),
+            ("http://a/x", &[("host", "a:80")], v11, Err(Refusal::BadRequest)),
         ];
         for (target, fields, version, expected) in table {
-            let checked = check(&head(target, fields, *version), None, &limits(), "larder-1");
+            let checked = check(&head(target, fields, *version), None, &limits(), &larder("larder-1"));
             assert_eq!(checked, *expected, "{target} {fields:?}");
         }
     }
@@ -115,8 +119,8 @@ mod tests {
     #[test]
     fn a_request_that_has_been_here_before_is_a_loop() {
         let fields = [("host", "a"), ("via", "1.1 other, 1.1 larder-1")];
-        let checked = check(&head("/", &fields, Version::HTTP_11), None, &limits(), "larder-1");
-        assert_eq!(checked, Err(Reason::Loop));
+        let checked = check(&head("/", &fields, Version::HTTP_11), None, &limits(), &larder("larder-1"));
+        assert_eq!(checked, Err(Refusal::Loop));
     }
 
     #[test]
@@ -126,9 +130,9 @@ mod tests {
         limits.request_body = Some(5);
         let v11 = Version::HTTP_11;
         let long = head("/0123456789", &[("host", "a")], v11);
-        assert_eq!(check(&long, None, &limits, "l"), Err(Reason::UriTooLong));
+        assert_eq!(check(&long, None, &limits, &larder("l")), Err(Refusal::UriTooLong));
         let short = head("/", &[("host", "a")], v11);
-        assert_eq!(check(&short, Some(6), &limits, "l"), Err(Reason::RequestTooLarge));
-        assert_eq!(check(&short, Some(5), &limits, "l"), Ok(()));
+        assert_eq!(check(&short, Some(6), &limits, &larder("l")), Err(Refusal::RequestTooLarge));
+        assert_eq!(check(&short, Some(5), &limits, &larder("l")), Ok(()));
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
@@ -24,6 +24,8 @@ use crate::store::StoredResponse;
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     under_way: Mutex<HashMap<FlightKey, Arc<Flight>>>,
+    /// Requests waiting for another request's fill.
+    followers: Arc<AtomicU64>,
 }
 
 /// What requests must share to be one fill.
@@ -126,7 +128,20 @@ pub(super) struct Lead {
 #[derive(Debug)]
 pub(super) struct Follow {
     pub flight: Arc<Flight>,
-    leader: bool,
+    /// Only where the fill is another request's.
+    waiting: Option<Waiting>,
+}
+
+/// Counts a follower for as long as it waits.
+#[derive(Debug)]
+struct Waiting {
+    followers: Arc<AtomicU64>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.followers.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Flights {
@@ -143,7 +158,9 @@ impl Flights {
         if let Some(flight) = under_way.get(&key)
             && may_follow(flight)
         {
-            return Joined::Follow(Follow { flight: flight.clone(), leader: false });
+            self.followers.fetch_add(1, Ordering::Relaxed);
+            let waiting = Some(Waiting { followers: self.followers.clone() });
+            return Joined::Follow(Follow { flight: flight.clone(), waiting });
         }
         let (lead, follow) = self.lead(key.clone(), stamp, replaces);
         under_way.insert(key, lead.flight.clone());
@@ -159,12 +176,12 @@ impl Flights {
         let (sender, phase) = watch::channel(Phase::Waiting);
         let flight = Arc::new(Flight { key, stamp, replaces, leader_gone: AtomicBool::new(false), phase });
         let lead = Lead { flight: flight.clone(), flights: self.clone(), phase: sender };
-        (lead, Follow { flight, leader: true })
+        (lead, Follow { flight, waiting: None })
     }
 
-    /// How many fills others may follow are under way.
-    pub fn len(&self) -> usize {
-        self.under_way.lock().len()
+    /// How many requests wait for another request's fill.
+    pub fn followers(&self) -> u64 {
+        self.followers.load(Ordering::Relaxed)
     }
 
     fn leave(&self, flight: &Arc<Flight>) {
@@ -221,14 +238,14 @@ impl Follow {
 
     /// Whether this is the client that the fill is for in the first place.
     pub fn is_leader(&self) -> bool {
-        self.leader
+        self.waiting.is_none()
     }
 }
 
 impl Drop for Follow {
     fn drop(&mut self) {
         // Set before looking, as the fill looks after announcing: one of the two sees the other.
-        if self.leader {
+        if self.is_leader() {
             self.flight.leader_gone.store(true, Ordering::SeqCst);
             self.flight.empty_seat();
         }

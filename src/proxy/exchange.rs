@@ -1,24 +1,29 @@
 //! One request under way: its head, its rule, what it asks, and its content until that is read.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
 use super::admit::{self, Admission};
+use super::problem::Refusal;
 use super::{Proxy, Ruling};
 use crate::clock::Now;
-use crate::config::{BodyKey, Rule};
-use crate::fields::connection;
+use crate::config::{BodyKey, Forwarded, HostField, Rule};
+use crate::fields::{connection, forwarded};
 use crate::origin::{RequestBody, StreamBody};
 use crate::policy::key::{KeyBody, KeyedJson};
 use crate::policy::request::RequestDirectives;
-use crate::policy::{Reason, invalidation};
+use crate::policy::Reason;
 use crate::route::{Captures, TemplateInput};
 use crate::server::{ConnState, InFlight};
+
+/// Names a request across services.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// One request under way.
 #[derive(Debug)]
@@ -41,7 +46,17 @@ pub(super) struct Exchange {
     pub busy: Option<InFlight>,
     /// The members of its JSON content that the key names.
     pub json: Option<KeyedJson>,
+    /// Larder's own name for the request; made when first needed.
+    request_id: OnceLock<HeaderValue>,
     body: Content,
+}
+
+/// Why content was not read for a key.
+pub(super) enum NotRead {
+    /// It is larger than `limits.key_body`; the request is forwarded, uncached.
+    TooLarge,
+    /// It did not come.
+    Refused(Refusal),
 }
 
 /// The request's content.
@@ -69,20 +84,27 @@ impl Exchange {
         let body = if incoming.is_end_stream() { Content::Empty } else { Content::Unread(incoming) };
         let checked = admit::check(&head, length, &ruling.config.limits, &proxy.pseudonym);
         let authority = admit::authority(&head.uri, &head.headers);
-        let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
-            // `[::1]` has colons and no port.
-            if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { authority }
-        });
-        let matched = ruling.config.rules.find(&head.method, host, head.uri.path());
+        let matched = ruling.config.rules.find(&head.method, without_port(authority), head.uri.path());
         let (rule, captures) = (matched.rule.clone(), matched.captures);
         let asked = RequestDirectives::scan(&head.headers);
         let ruling = ruling.clone();
         let connection = connection.clone();
-        let exchange =
-            Exchange { ruling, head, rule, captures, asked, started, connection, busy, json: None, body };
+        let exchange = Exchange {
+            ruling,
+            head,
+            rule,
+            captures,
+            asked,
+            started,
+            connection,
+            busy,
+            json: None,
+            request_id: OnceLock::new(),
+            body,
+        };
         match checked {
             Ok(()) => Admission::Admitted(exchange),
-            Err(reason) => Admission::Refused(exchange, reason),
+            Err(refusal) => Admission::Refused(exchange, refusal),
         }
     }
 
@@ -90,18 +112,18 @@ impl Exchange {
     /// declares a read, or one that an override field turns into such a method.
     pub fn is_write(&self) -> bool {
         let declared_read = self.is_declared_read();
-        !invalidation::is_safe(&self.head.method) && !declared_read
-            || self.overridden_method().is_some_and(|method| !invalidation::is_safe(&method))
+        !self.head.method.is_safe() && !declared_read
+            || self.overridden_method().is_some_and(|method| !method.is_safe())
     }
 
     /// Whether a `ttl` on an unsafe method declares the request a read.
     pub fn is_declared_read(&self) -> bool {
-        !invalidation::is_safe(&self.head.method) && self.rule.cache && self.rule.grants_freshness()
+        !self.head.method.is_safe() && self.rule.cache && self.rule.grants_freshness()
     }
 
     /// The method that a field such as `X-HTTP-Method-Override` asks the origin to use instead.
     pub fn overridden_method(&self) -> Option<Method> {
-        if !self.asked.overridden {
+        if !self.asked.method_override {
             return None;
         }
         ["x-http-method-override", "x-http-method", "x-method-override"]
@@ -118,7 +140,7 @@ impl Exchange {
             Some(Reason::CacheOff)
         } else if self.asked.range {
             Some(Reason::Range)
-        } else if self.asked.precondition {
+        } else if self.asked.origin_conditional {
             Some(Reason::Precondition)
         } else {
             None
@@ -147,21 +169,21 @@ impl Exchange {
         }
     }
 
-    /// Reads the content that the key needs, up to `limits.key_body`. Beyond it the reason is
-    /// [`Reason::BodyTooLarge`], and what was read goes on with the rest.
-    pub async fn read_body(&mut self) -> Result<(), Reason> {
+    /// Reads the content that the key needs, up to `limits.key_body`. What was read of a
+    /// larger one goes on with the rest.
+    pub async fn read_body(&mut self) -> Result<(), NotRead> {
         let limits = &self.ruling.config.limits;
         let (most, patience) = (limits.key_body, limits.body_timeout);
         let Content::Unread(incoming) = &mut self.body else { return Ok(()) };
         if incoming.size_hint().lower() > most as u64 {
-            return Err(Reason::BodyTooLarge);
+            return Err(NotRead::TooLarge);
         }
         let mut read = BytesMut::new();
         loop {
             let frame = tokio::time::timeout(patience, incoming.frame()).await;
-            match frame.map_err(|_elapsed| Reason::RequestTimeout)? {
+            match frame.map_err(|_elapsed| NotRead::Refused(Refusal::RequestTimeout))? {
                 None => break,
-                Some(Err(_broken)) => return Err(Reason::BadRequest),
+                Some(Err(_broken)) => return Err(NotRead::Refused(Refusal::BadRequest)),
                 Some(Ok(frame)) => {
                     let Ok(data) = frame.into_data() else { continue };
                     read.extend_from_slice(&data);
@@ -170,7 +192,7 @@ impl Exchange {
                             Content::Unread(rest) => Content::Partly(read.freeze(), rest),
                             Content::Empty | Content::Read(_) | Content::Partly(..) => Content::Empty,
                         };
-                        return Err(Reason::BodyTooLarge);
+                        return Err(NotRead::TooLarge);
                     }
                 }
             }
@@ -191,7 +213,8 @@ impl Exchange {
 
     fn stream(&self, incoming: Incoming, read: Bytes) -> StreamBody {
         let limits = &self.ruling.config.limits;
-        StreamBody::new(incoming, limits.request_body, limits.body_timeout).after(read)
+        let before = if read.is_empty() { VecDeque::new() } else { VecDeque::from([read]) };
+        StreamBody::resumed(before, incoming, limits.request_body, limits.body_timeout)
     }
 
     /// What fills the rule's templates.
@@ -215,22 +238,48 @@ impl Exchange {
         admit::authority(&self.head.uri, &self.head.headers)
     }
 
+    /// The host that the client asked for, without port.
+    pub fn host(&self) -> &str {
+        without_port(self.authority())
+    }
+
+    /// The request's identifier: the client's own where it is trusted, else one of Larder's.
+    pub fn request_id(&self, proxy: &Proxy) -> HeaderValue {
+        let theirs = self.head.headers.get(X_REQUEST_ID).filter(|_| self.ruling.config.log.trust_request_id);
+        theirs.unwrap_or_else(|| self.request_id.get_or_init(|| proxy.new_request_id())).clone()
+    }
+
     /// The request's fields as they go to the origin: end-to-end ones only, with `Via`, `Host`
     /// and `X-Forwarded-For` as configured.
-    pub fn outgoing_fields(&self, pseudonym: &str) -> HeaderMap {
+    pub fn outgoing_fields(&self, proxy: &Proxy) -> HeaderMap {
         let config = &self.ruling.config;
         let mut fields = self.head.headers.clone();
-        connection::strip_request(&mut fields);
+        connection::strip_request(&mut fields, |name| config.credentials.contains(name));
         fields.remove(header::EXPECT);
-        crate::fields::via::append(&mut fields, self.head.version, pseudonym);
-        crate::fields::forwarded::apply(&mut fields, config.forwarded, self.connection.peer());
-        if let crate::config::HostField::Fixed(host) = &config.origin.host_field {
+        fields.insert(X_REQUEST_ID, self.request_id(proxy));
+        proxy.pseudonym.append(&mut fields, self.head.version);
+        match (config.forwarded, self.connection.peer()) {
+            (Forwarded::Append, Some(peer)) => forwarded::append(&mut fields, peer),
+            (Forwarded::Strip, _) => {
+                fields.remove(forwarded::X_FORWARDED_FOR);
+            }
+            (Forwarded::Append, None) | (Forwarded::Pass, _) => {}
+        }
+        if let HostField::Fixed(host) = &config.origin.host_field {
             fields.insert(header::HOST, host.clone());
-        } else if let Ok(host) = http::HeaderValue::from_str(self.authority())
+        } else if let Ok(host) = HeaderValue::from_str(self.authority())
             && !host.is_empty()
         {
             fields.insert(header::HOST, host);
         }
         fields
+    }
+}
+
+/// An authority's host. `[::1]` has colons and no port.
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some(_) | None => authority,
     }
 }

@@ -14,9 +14,10 @@ use super::exchange::Exchange;
 use super::lookup::Base;
 use super::stream::{Broken, Reader, Stream, Writer};
 use crate::clock::Now;
-use crate::config::{Rule, SetCookie};
+use crate::config::Rule;
 use crate::fields::connection;
-use crate::invalidation::{Mark, TagId};
+use crate::fields::via::Pseudonym;
+use crate::invalidation::{Mark, Subject, TagId};
 use crate::origin::{OriginBody, OriginError, Outgoing, RequestBody};
 use crate::policy::key::{CacheKey, Lookup};
 use crate::policy::reuse::Validity;
@@ -24,7 +25,7 @@ use crate::policy::storing::{self, RequestFacts, Storing, Terms};
 use crate::policy::freshness::Times;
 use crate::policy::vary::Selecting;
 use crate::policy::{Reason, validation};
-use crate::store::{Content, Reservation, StoredResponse, Subject};
+use crate::store::{Content, Parts, Reservation, StoredResponse};
 
 /// Everything a fill needs of the request that caused it; outlives the request.
 #[derive(Debug)]
@@ -58,8 +59,8 @@ impl Order {
 
     /// The request that the fill sends: the client's, without its conditionals, ranges and
     /// whatever is not keyed; with the stored response's validators. Says whether those are there.
-    fn outgoing(&self, pseudonym: &str) -> (Outgoing, bool) {
-        let mut fields = self.exchange.outgoing_fields(pseudonym);
+    fn outgoing(&self, proxy: &Proxy) -> (Outgoing, bool) {
+        let mut fields = self.exchange.outgoing_fields(proxy);
         for name in [
             header::IF_NONE_MATCH,
             header::IF_MODIFIED_SINCE,
@@ -109,7 +110,7 @@ impl Proxy {
         loop {
             let sent = self.clock.now();
             let mark = self.log.mark(sent);
-            let (outgoing, conditional) = order.outgoing(&self.pseudonym);
+            let (outgoing, conditional) = order.outgoing(&self);
             let answered = self.origin.forward(outgoing).await;
             let received = self.clock.now();
             self.account_origin(order.rule(), answered.as_ref().map(Response::status).ok(), sent, received);
@@ -118,11 +119,12 @@ impl Proxy {
             match (answered, base) {
                 (Err(error), _) => return self.fill_failed(&order, &lead, error),
                 (Ok(answer), Some(base)) if answer.status() == StatusCode::NOT_MODIFIED => {
-                    if self.freshened(&order, &lead, &base, &answer, &fetched) {
+                    if validation::confirms(&base.entry.fields, answer.headers())
+                        && self.freshened(&order, &lead, &base, &answer, &fetched) {
                         return;
                     }
-                    // A write came while it was being validated: what was validated is the state
-                    // before it. Once more, from nothing.
+                    // It speaks of another response; or a write came meanwhile, and what was
+                    // validated is the state before it. Once more, from nothing.
                     order.base = None;
                 }
                 (Ok(answer), _) => return self.filled(&order, lead, answer, fetched).await,
@@ -161,7 +163,15 @@ impl Proxy {
         };
         let terms = self.spread(order.rule(), terms, &order.key);
         let tags = self.tags(&order.exchange, &fields).unwrap_or_else(|| base.entry.tags.to_vec());
-        let renewed = Arc::new(base.entry.freshened(fields, times, terms, tags.into(), fetched.mark));
+        let renewed = Arc::new(StoredResponse::new(Parts {
+            fields,
+            times,
+            terms,
+            facts: order.facts.clone(),
+            tags: tags.into(),
+            mark: fetched.mark,
+            ..base.entry.to_parts()
+        }));
         if !matches!(
             self.log.validity(&renewed.subject(), fetched.mark.stamp),
             Validity::Untouched | Validity::Stale
@@ -232,10 +242,7 @@ impl Proxy {
             Storing::Store(terms) => self.spread(rule, terms, &order.key),
             Storing::Skip(reason) => return Err(reason),
         };
-        let mut fields = answer.headers().clone();
-        if rule.set_cookie == SetCookie::Strip {
-            fields.remove(header::SET_COOKIE);
-        }
+        let fields = storing::storable_fields(rule, answer.headers());
         let request = &order.exchange.head.headers;
         let selecting = Selecting::of(&fields, request, rule.ignore_origin.vary)
             .map_err(|_star| Reason::VaryStar)?;
@@ -378,7 +385,7 @@ impl Keep {
         if !matches!(status, StatusCode::NO_CONTENT) {
             fields.insert(header::CONTENT_LENGTH, content.len().into());
         }
-        let response = StoredResponse::new(crate::store::Parts {
+        let response = StoredResponse::new(Parts {
             key: order.key.clone(),
             status,
             fields,
@@ -443,10 +450,10 @@ fn excuses(status: StatusCode) -> bool {
 }
 
 /// Makes the origin's fields fit to send on and to store: end-to-end ones only, with `Via`.
-pub(super) fn clean_answer(fields: &mut HeaderMap, pseudonym: &str) {
+pub(super) fn clean_answer(fields: &mut HeaderMap, pseudonym: &Pseudonym) {
     connection::strip_response(fields);
     fields.remove(header::CONTENT_LENGTH);
-    crate::fields::via::append(fields, http::Version::HTTP_11, pseudonym);
+    pseudonym.append(fields, http::Version::HTTP_11);
 }
 
 /// What a fill can be invalidated by, as the log asks for it.

@@ -8,18 +8,19 @@ use super::Proxy;
 use super::collapse::{Arrival, FlightKey, Follow, ForLeader, Joined, LeaderAnswer, Phase};
 use super::exchange::Exchange;
 use super::fill::{Order, clean_answer};
-use super::lookup::{Found, Need};
+use super::lookup::{Base, Found, Need};
+use super::outcome::Verdict;
+use super::problem::Refusal;
 use super::respond::Served;
 use crate::body::Body;
 use crate::config::Collapse;
-use crate::invalidation::{self, Tag, TagId, path_tags};
+use crate::fields::via::Pseudonym;
+use crate::invalidation::{self, Subject, Tag, TagId, path_tags};
 use crate::origin::{OriginError, Outgoing};
 use crate::policy::key::{CredentialState, Lookup};
 use crate::policy::reuse::Validity;
-use crate::policy::validation::{self, Precondition};
 use crate::policy::Reason;
 use crate::route::invalidation_path;
-use crate::store::Subject;
 use crate::telemetry::OutcomeKind;
 
 /// Most fills that one request waits for before it shares their failure.
@@ -31,7 +32,7 @@ impl Proxy {
     pub(super) async fn fetch(self: Arc<Self>, mut exchange: Exchange, lookup: Lookup, need: Need) -> Response<Body> {
         let reason = need.reason();
         if exchange.asked.only_if_cached {
-            return self.refuse(exchange, Reason::OnlyIfCached);
+            return self.refuse(exchange, Refusal::OnlyIfCached);
         }
         if let Some(reason) = self.must_go_untouched(&exchange, &lookup, &need) {
             return self.pass(exchange, reason).await;
@@ -81,7 +82,7 @@ impl Proxy {
         exchange: &Arc<Exchange>,
         lookup: Lookup,
         body: bytes::Bytes,
-        base: Option<super::lookup::Base>,
+        base: Option<Base>,
     ) {
         let key = self.flight_key(exchange, &lookup);
         if let Joined::Lead(lead, _nobody) = self.flights.join(key, self.log.order(), 0, |_| true) {
@@ -94,7 +95,7 @@ impl Proxy {
         exchange: &Arc<Exchange>,
         lookup: Lookup,
         body: bytes::Bytes,
-        base: Option<super::lookup::Base>,
+        base: Option<Base>,
         reason: Reason,
     ) -> Response<Body> {
         let mut alone = self.goes_alone(exchange, &lookup);
@@ -123,7 +124,7 @@ impl Proxy {
                 }
                 Followed::Apart => alone = true,
                 Followed::Died if replaces < MOST_REPLACED => replaces += 1,
-                Followed::Died => return self.fail(exchange, Reason::Internal),
+                Followed::Died => return self.refuse_shared(exchange, Refusal::Internal),
                 Followed::Failed(error) => {
                     let again = error.may_be_replaced() && !follow.is_leader() && replaces < MOST_REPLACED;
                     if !again {
@@ -177,15 +178,15 @@ impl Proxy {
         &self,
         exchange: &Arc<Exchange>,
         lookup: &Lookup,
-        base: &Option<super::lookup::Base>,
+        base: &Option<Base>,
     ) -> Option<Response<Body>> {
-        match self.decide_again(exchange, lookup) {
-            Some(Found::Fresh(fresh))
+        match self.look_up(exchange, lookup, self.clock.now()) {
+            Found::Fresh(fresh)
                 if base.as_ref().is_none_or(|base| !Arc::ptr_eq(&base.entry, &fresh.entry)) =>
             {
                 Some(self.serve(exchange, &fresh.entry, Served::Fresh { age: fresh.age, left: fresh.left }))
             }
-            Some(Found::Fresh(_) | Found::Other(_)) | None => None,
+            Found::Fresh(_) | Found::Other(_) => None,
         }
     }
 
@@ -255,8 +256,9 @@ impl Proxy {
                 Followed::Resend(answer.reason)
             }
             Some(LeaderAnswer::Forwarded(response)) => {
-                let forward = (OutcomeKind::Miss, reason, Some(answer.reason));
-                Followed::answered(self.serve_forwarded(exchange, *response, forward))
+                let verdict =
+                    Verdict { not_stored: Some(answer.reason), ..Verdict::new(OutcomeKind::Miss, Some(reason)) };
+                Followed::answered(self.serve_forwarded(exchange, *response, verdict))
             }
         }
     }
@@ -284,7 +286,7 @@ impl Proxy {
         reason: Reason,
     ) -> Response<Body> {
         let sent = self.clock.now();
-        let answered = self.origin.forward(exchange.outgoing_as_it_came(&self.pseudonym, body)).await;
+        let answered = self.origin.forward(exchange.outgoing_as_it_came(self, body)).await;
         let received = self.clock.now();
         self.account_origin(&exchange.rule, answered.as_ref().map(Response::status).ok(), sent, received);
         match answered {
@@ -295,7 +297,8 @@ impl Proxy {
                 } else {
                     OutcomeKind::Miss
                 };
-                self.serve_forwarded(exchange, answer, (kind, reason, None))
+                let origin = Some(received.mono.since(sent.mono));
+                self.serve_forwarded(exchange, answer, Verdict { origin, ..Verdict::new(kind, Some(reason)) })
             }
             Err(error) => self.origin_failed(exchange, &error),
         }
@@ -303,7 +306,7 @@ impl Proxy {
 }
 
 /// Cleans a passed answer; a HEAD's and a 304's `Content-Length` speak of content that is not sent.
-fn clean_passed(exchange: &Exchange, answer: &mut Response<crate::origin::OriginBody>, pseudonym: &str) {
+fn clean_passed(exchange: &Exchange, answer: &mut Response<crate::origin::OriginBody>, pseudonym: &Pseudonym) {
     let describes = exchange.is_head() || answer.status() == http::StatusCode::NOT_MODIFIED;
     let length = answer.headers().get(http::header::CONTENT_LENGTH).filter(|_| describes).cloned();
     clean_answer(answer.headers_mut(), pseudonym);
@@ -314,17 +317,17 @@ fn clean_passed(exchange: &Exchange, answer: &mut Response<crate::origin::Origin
 
 /// Whether a request can be sent a second time as it came: its content is not at hand any more.
 fn can_resend(exchange: &Exchange) -> bool {
-    crate::policy::invalidation::is_safe(&exchange.head.method)
+    exchange.head.method.is_safe()
 }
 
 impl Exchange {
     /// The request as it came, but for hop-by-hop fields.
-    pub(super) fn outgoing_as_it_came(&self, pseudonym: &str, body: crate::origin::RequestBody) -> Outgoing {
+    pub(super) fn outgoing_as_it_came(&self, proxy: &Proxy, body: crate::origin::RequestBody) -> Outgoing {
         let target = self.head.uri.path_and_query().cloned();
         Outgoing {
             method: self.head.method.clone(),
             target: target.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
-            fields: self.outgoing_fields(pseudonym),
+            fields: self.outgoing_fields(proxy),
             body,
             response_timeout: self.rule.timeout,
             upgrade: false,
@@ -352,10 +355,4 @@ impl Followed {
     fn answered(response: Response<Body>) -> Self {
         Followed::Answered(Box::new(response))
     }
-}
-
-/// Evaluates the client's conditional against an answer's fields.
-pub(super) fn not_modified(exchange: &Exchange, status: http::StatusCode, fields: &http::HeaderMap) -> bool {
-    exchange.asked.conditional
-        && validation::evaluate(&exchange.head.headers, status, fields) == Precondition::NotModified
 }

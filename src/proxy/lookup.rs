@@ -7,12 +7,13 @@ use http::header;
 
 use super::Proxy;
 use super::exchange::Exchange;
+use crate::clock::Now;
 use crate::config::SetCookie;
 use crate::policy::Reason;
 use crate::policy::key::{CredentialState, Lookup};
 use crate::policy::reuse::{self, Asked, Candidate, Reuse, Validity};
 use crate::policy::storing::{self, RequestFacts, Storing};
-use crate::store::StoredResponse;
+use crate::store::{Parts, StoredResponse};
 
 /// What looking up came to.
 pub(super) enum Found {
@@ -72,8 +73,7 @@ impl Need {
 
 impl Proxy {
     /// Looks up the request and decides.
-    pub(super) fn look_up(&self, exchange: &mut Exchange, lookup: &Lookup) -> Found {
-        exchange.json.clone_from(&lookup.json);
+    pub(super) fn look_up(&self, exchange: &Exchange, lookup: &Lookup, now: Now) -> Found {
         let Some(slot) = self.memory.find(&lookup.key) else {
             return Found::Other(Need::Whole(Reason::UriMiss));
         };
@@ -83,26 +83,26 @@ impl Proxy {
         let entry = if entry.fingerprint == exchange.rule.fingerprint {
             entry.clone()
         } else {
-            match self.under_changed_rule(exchange, entry) {
+            match self.under_changed_rule(exchange, entry, now) {
                 Some(entry) => entry,
                 None => return Found::Other(Need::Whole(Reason::RuleChanged)),
             }
         };
-        self.decide(exchange, lookup, entry)
+        self.decide(exchange, lookup, entry, now)
     }
 
-    fn decide(&self, exchange: &Exchange, lookup: &Lookup, entry: Arc<StoredResponse>) -> Found {
+    fn decide(&self, exchange: &Exchange, lookup: &Lookup, entry: Arc<StoredResponse>, now: Now) -> Found {
         let validity = entry.validity(&self.log);
         let candidate = Candidate {
             terms: &entry.terms,
             times: &entry.times,
             validity,
             strong_etag: entry.strong_etag(),
-            validator: entry.has_validator(),
+            validator: entry.validator(),
         };
         let asked =
             Asked { credentials: lookup.credentials, rule_grants: exchange.rule.grants_freshness() };
-        match reuse::decide(candidate, asked, exchange.started) {
+        match reuse::decide(candidate, asked, now) {
             Reuse::Serve { age, left } => Found::Fresh(Fresh { entry, age, left }),
             Reuse::ServeStale { age, over } => Found::Other(Need::Behind { entry, age, over }),
             Reuse::Validate { reason, if_error } => {
@@ -121,6 +121,7 @@ impl Proxy {
         &self,
         exchange: &Exchange,
         entry: &Arc<StoredResponse>,
+        now: Now,
     ) -> Option<Arc<StoredResponse>> {
         let rule = &exchange.rule;
         // Stored when the rule shared it; what is stored cannot be stripped in place.
@@ -128,8 +129,7 @@ impl Proxy {
             return None;
         }
         let facts = facts_under(rule, &entry.facts);
-        let terms = match storing::judge(rule, &facts, entry.status, &entry.fields, &entry.times, exchange.started)
-        {
+        let terms = match storing::judge(rule, &facts, entry.status, &entry.fields, &entry.times, now) {
             Storing::Store(terms) => terms,
             Storing::Skip(_) => return None,
         };
@@ -137,7 +137,14 @@ impl Proxy {
         tags.extend_from_slice(&entry.tags);
         tags.sort_unstable();
         tags.dedup();
-        let renewed = Arc::new(entry.under_rule(rule.name.clone(), rule.fingerprint, terms, facts, tags.into()));
+        let renewed = Arc::new(StoredResponse::new(Parts {
+            rule: rule.name.clone(),
+            fingerprint: rule.fingerprint,
+            terms,
+            facts,
+            tags: tags.into(),
+            ..entry.to_parts()
+        }));
         self.memory.replace(entry, renewed.clone());
         Some(renewed)
     }

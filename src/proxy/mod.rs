@@ -10,6 +10,7 @@ mod exchange;
 mod fill;
 mod forward;
 mod lookup;
+mod operate;
 mod outcome;
 mod problem;
 mod record;
@@ -21,6 +22,7 @@ mod upgrade;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use http::Request;
@@ -28,6 +30,7 @@ use hyper::body::Incoming;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::fields::via::Pseudonym;
 use crate::invalidation::Log;
 use crate::origin::Origin;
 use crate::policy::key::{KeyBody, KeyMaker, Keyed, Lookup};
@@ -39,10 +42,11 @@ use crate::telemetry::{AccessLogger, Metrics};
 
 use admit::Admission;
 use collapse::Flights;
-use exchange::Exchange;
+use exchange::{Exchange, NotRead};
 use lookup::Found;
 use unstorable::Unstorable;
 
+pub use outcome::LineAtEnd;
 pub use service::{Answering, ConnService};
 
 /// One configuration in force, with what is compiled from it. Swapped whole.
@@ -63,15 +67,17 @@ pub struct Proxy {
     memory: Memory,
     log: Log,
     origin: Origin,
-    flights: Flights,
+    flights: Arc<Flights>,
     /// Keys whose last answer could not be stored: not collapsed for a while.
     unstorable: Unstorable,
     metrics: Arc<Metrics>,
-    access: AccessLogger,
+    access: Arc<AccessLogger>,
     clock: Clock,
     tasks: Tasks,
+    /// Requests that Larder named itself so far.
+    named: AtomicU64,
     /// This instance's name in `Via`; a request that carries it has been here before.
-    pseudonym: String,
+    pseudonym: Pseudonym,
 }
 
 /// What [`Proxy::new`] is made of.
@@ -88,13 +94,13 @@ pub struct ProxyParts {
     /// Every metric.
     pub metrics: Arc<Metrics>,
     /// The access log.
-    pub access: AccessLogger,
+    pub access: Arc<AccessLogger>,
     /// Time.
     pub clock: Clock,
     /// Where fills and writes run.
     pub tasks: Tasks,
     /// 32 random bytes and this instance's name in `Via`.
-    pub identity: ([u8; 32], String),
+    pub identity: ([u8; 32], Pseudonym),
 }
 
 impl Proxy {
@@ -108,12 +114,13 @@ impl Proxy {
             memory: parts.memory,
             log: parts.log,
             origin: parts.origin,
-            flights: Flights::default(),
+            flights: Arc::default(),
             unstorable: Unstorable::default(),
             metrics: parts.metrics,
             access: parts.access,
             clock: parts.clock,
             tasks: parts.tasks,
+            named: AtomicU64::new(0),
             pseudonym,
         }
     }
@@ -126,12 +133,19 @@ impl Proxy {
         self.ruling.store(Arc::new(Ruling { config, keys }));
     }
 
+    /// An identifier for a request that came without one, or with one that is not trusted.
+    fn new_request_id(&self) -> http::HeaderValue {
+        let serial = self.named.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{}-{serial:x}", self.pseudonym.name());
+        http::HeaderValue::from_str(&id).unwrap_or(http::HeaderValue::from_static("larder"))
+    }
+
     /// Answers one request.
     pub fn handle(self: &Arc<Self>, request: Request<Incoming>, connection: &Arc<ConnState>) -> Answering {
         let ruling = self.ruling.load_full();
-        let mut exchange = match Exchange::begin(&ruling, request, connection, self.clock.now()) {
+        let exchange = match Exchange::begin(self, &ruling, request, connection, self.clock.now()) {
             Admission::Admitted(exchange) => exchange,
-            Admission::Refused(exchange, reason) => return Answering::now(self.refuse(exchange, reason)),
+            Admission::Refused(exchange, refusal) => return Answering::now(self.refuse(exchange, refusal)),
         };
         if let Some(pass) = self.passes(&exchange) {
             return self.slow(exchange, pass);
@@ -142,9 +156,9 @@ impl Proxy {
         let body = exchange.unread_body();
         match ruling.keys.key(&exchange.rule, &exchange.head, &exchange.captures, body) {
             Keyed::Bypass(reason) => self.slow(exchange, Slow::Pass(reason)),
-            Keyed::Cacheable(lookup) => match self.look_up(&mut exchange, &lookup) {
+            Keyed::Cacheable(lookup) => match self.look_up(&exchange, &lookup, exchange.started) {
                 Found::Fresh(fresh) => Answering::now(self.serve_fresh(exchange, fresh)),
-                Found::Other(found) => self.slow(exchange, Slow::Fetch(lookup, found)),
+                Found::Other(need) => self.slow(exchange, Slow::Fetch(lookup, need)),
             },
         }
     }
@@ -168,7 +182,7 @@ impl Proxy {
                 Slow::Write => proxy.write(exchange).await,
                 Slow::Upgrade => proxy.upgrade(exchange).await,
                 Slow::Pass(reason) => proxy.pass(exchange, reason).await,
-                Slow::Fetch(lookup, found) => proxy.fetch(exchange, lookup, found).await,
+                Slow::Fetch(lookup, need) => proxy.fetch(exchange, lookup, need).await,
                 Slow::ReadKeyBody => proxy.read_key_body(exchange).await,
             }
         })
@@ -176,21 +190,23 @@ impl Proxy {
 
     /// Reads the content that the key needs, then goes on as for any request.
     async fn read_key_body(self: Arc<Self>, mut exchange: Exchange) -> http::Response<crate::body::Body> {
-        if let Err(reason) = exchange.read_body().await {
-            return match reason {
-                Reason::BodyTooLarge => self.pass(exchange, reason).await,
-                _refusal => self.refuse(exchange, reason),
-            };
+        match exchange.read_body().await {
+            Ok(()) => {}
+            Err(NotRead::TooLarge) => return self.pass(exchange, Reason::BodyTooLarge).await,
+            Err(NotRead::Refused(refusal)) => return self.refuse(exchange, refusal),
         }
         let ruling = exchange.ruling.clone();
         let body = exchange.whole_body();
         let keyed = ruling.keys.key(&exchange.rule, &exchange.head, &exchange.captures, KeyBody::Whole(&body));
         match keyed {
             Keyed::Bypass(reason) => self.pass(exchange, reason).await,
-            Keyed::Cacheable(lookup) => match self.look_up(&mut exchange, &lookup) {
-                Found::Fresh(fresh) => self.serve_fresh(exchange, fresh),
-                Found::Other(found) => self.fetch(exchange, lookup, found).await,
-            },
+            Keyed::Cacheable(lookup) => {
+                exchange.json.clone_from(&lookup.json);
+                match self.look_up(&exchange, &lookup, exchange.started) {
+                    Found::Fresh(fresh) => self.serve_fresh(exchange, fresh),
+                    Found::Other(need) => self.fetch(exchange, lookup, need).await,
+                }
+            }
         }
     }
 }

@@ -40,7 +40,6 @@ impl Proxy {
         match self.memory.insert(response) {
             Inserted::Stored => Ok(()),
             Inserted::Refused => Err(Reason::NoRoom),
-            Inserted::Older => Err(Reason::Overtaken),
         }
     }
 }

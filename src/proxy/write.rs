@@ -18,7 +18,7 @@ use crate::origin::{OriginBody, OriginError, RequestBody, Sent};
 use crate::policy::invalidation::{self, WriteOutcome};
 use crate::policy::Reason;
 use crate::route::{Captures, Template, TemplateInput, invalidation_path};
-use crate::telemetry::{OutcomeKind, Source};
+use crate::telemetry::{self, OutcomeKind, Source};
 
 impl Proxy {
     /// Forwards a request that may change something.
@@ -51,7 +51,7 @@ impl Proxy {
     fn write_reason(&self, exchange: &Exchange) -> Reason {
         if !exchange.ruling.config.enabled {
             Reason::Disabled
-        } else if exchange.asked.overridden {
+        } else if exchange.asked.method_override {
             Reason::OverrideField
         } else {
             Reason::Method
@@ -159,7 +159,8 @@ impl Proxy {
         matter.tags.retain(|tag| seen.insert(tag.clone()));
         let write = Write { method: exchange.head.method.clone(), target: exchange.head.uri.to_string() };
         self.log.append(Event::new(matter, Some(write), strength), self.clock.now());
-        self.metrics.invalidated(Source::Write, strength.into());
+        let soft = strength == Strength::Soft;
+        self.metrics.invalidated(Source::Write, telemetry::Strength::soft(soft));
     }
 }
 

@@ -40,6 +40,12 @@ pub struct Server {
     on_refusal: OnRefusal,
 }
 
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("connections", &self.registry.len()).finish_non_exhaustive()
+    }
+}
+
 impl Server {
     /// A server that accepts nothing yet. Starts the sweeper.
     pub fn new(proxy: Arc<Proxy>, limits: Limits, clock: Clock, tasks: Tasks) -> Self {

@@ -50,7 +50,10 @@ impl Budget {
 
     /// Sets bytes aside for a fill; `None` where fills already hold too many.
     pub fn reserve(&self, bytes: u64) -> Option<Reservation> {
-        self.0.take(bytes).then(|| Reservation { budget: self.clone(), bytes })
+        self.0.take(bytes).then(|| Reservation {
+            budget: self.clone(),
+            bytes,
+        })
     }
 
     /// Bytes reserved now.
@@ -61,7 +64,10 @@ impl Budget {
 
 impl std::fmt::Debug for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Budget").field("in_flight", &self.in_flight()).field("limit", &self.0.limit).finish()
+        f.debug_struct("Budget")
+            .field("in_flight", &self.in_flight())
+            .field("limit", &self.0.limit)
+            .finish()
     }
 }
 
@@ -73,7 +79,10 @@ impl Inner {
 
     fn take(&self, bytes: u64) -> bool {
         let grown = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        let granted = self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Relaxed, grown).is_ok();
+        let granted = self
+            .in_flight
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, grown)
+            .is_ok();
         if granted {
             self.settle();
         }
@@ -89,7 +98,12 @@ impl Inner {
     /// clearly too much for what is in flight.
     fn settle(&self) {
         let settled = |in_flight: u64, taken: u64| (in_flight..=in_flight + 2 * self.step).contains(&taken);
-        let now = || (self.in_flight.load(Ordering::Acquire), self.taken.load(Ordering::Acquire));
+        let now = || {
+            (
+                self.in_flight.load(Ordering::Acquire),
+                self.taken.load(Ordering::Acquire),
+            )
+        };
         let (in_flight, taken) = now();
         if settled(in_flight, taken) {
             return;

@@ -39,8 +39,14 @@ impl Cache {
         let memory = store.memory - store.memory / 64;
         let largest = store.max_object.max(1);
         let most = (memory / (4 * largest).max(1)).clamp(1, SHARDS);
-        let shards = if most.is_power_of_two() { most } else { most.next_power_of_two() / 2 };
-        let expected = usize::try_from(memory / EXPECTED_WEIGHT).unwrap_or(usize::MAX).max(SHARDS as usize * 32);
+        let shards = if most.is_power_of_two() {
+            most
+        } else {
+            most.next_power_of_two() / 2
+        };
+        let expected = usize::try_from(memory / EXPECTED_WEIGHT)
+            .unwrap_or(usize::MAX)
+            .max(SHARDS as usize * 32);
         let options = OptionsBuilder::new()
             .shards(usize::try_from(shards).unwrap_or(1))
             .estimated_items_capacity(expected)
@@ -52,8 +58,14 @@ impl Cache {
             Err(_) => Quick::with(expected, memory, ByWeight, places, Pins),
         };
         let shard_capacity = memory / slots.num_shards() as u64;
-        let ballast = (0..slots.num_shards()).filter_map(|shard| key_in(&slots, shard)).collect();
-        let cache = Self { slots, ballast, shard_capacity };
+        let ballast = (0..slots.num_shards())
+            .filter_map(|shard| key_in(&slots, shard))
+            .collect();
+        let cache = Self {
+            slots,
+            ballast,
+            shard_capacity,
+        };
         // While there is room: what enters a full cache is first to be looked at for eviction.
         cache.set_ballast(0);
         cache
@@ -84,7 +96,9 @@ impl Cache {
     /// Puts a slot under a key that still has one; `false` where it has none any more.
     pub(super) fn swap(&self, key: CacheKey, slot: Slot) -> (bool, Left) {
         let mut left = Left::new();
-        let swapped = self.slots.replace_with_lifecycle(key, Arc::new(slot), true, &mut left);
+        let swapped = self
+            .slots
+            .replace_with_lifecycle(key, Arc::new(slot), true, &mut left);
         (swapped.is_ok(), left)
     }
 
@@ -95,18 +109,30 @@ impl Cache {
     /// Takes `bytes` of room, spread over all shards, in place of what was taken before.
     pub(super) fn set_ballast(&self, bytes: u64) -> Left {
         let share = bytes.div_ceil(self.ballast.len().max(1) as u64);
-        self.ballast.iter().flat_map(|key| self.put(key.clone(), Slot::ballast(share))).collect()
+        self.ballast
+            .iter()
+            .flat_map(|key| self.put(key.clone(), Slot::ballast(share)))
+            .collect()
     }
 
     /// Keys stored under.
     pub(super) fn len(&self) -> usize {
-        let ballast = self.ballast.iter().filter(|key| self.slots.contains_key(*key)).count();
+        let ballast = self
+            .ballast
+            .iter()
+            .filter(|key| self.slots.contains_key(*key))
+            .count();
         self.slots.len().saturating_sub(ballast)
     }
 
     /// The weight of all slots but the ballast.
     pub(super) fn weight(&self) -> u64 {
-        let ballast: u64 = self.ballast.iter().filter_map(|key| self.peek(key)).map(|slot| slot.weight()).sum();
+        let ballast: u64 = self
+            .ballast
+            .iter()
+            .filter_map(|key| self.peek(key))
+            .map(|slot| slot.weight())
+            .sum();
         self.slots.weight().saturating_sub(ballast)
     }
 
@@ -164,7 +190,10 @@ impl BuildHasher for Places {
     type Hasher = Place;
 
     fn build_hasher(&self) -> Place {
-        Place { kept: self.kept, place: 0 }
+        Place {
+            kept: self.kept,
+            place: 0,
+        }
     }
 }
 

@@ -25,7 +25,10 @@ enum Segments {
 impl Content {
     /// No content.
     pub fn empty() -> Self {
-        Self { segments: Segments::One(Bytes::new()), len: 0 }
+        Self {
+            segments: Segments::One(Bytes::new()),
+            len: 0,
+        }
     }
 
     /// Copies chunks as they were read into segments of exactly the size needed, 256 KiB at most.
@@ -44,13 +47,22 @@ impl Content {
                 segment.extend_from_slice(&chunk.split_to(room.min(chunk.len())));
                 if segment.len() == left.min(SEGMENT) {
                     left -= segment.len();
-                    segments.push(std::mem::replace(&mut segment, BytesMut::with_capacity(left.min(SEGMENT))).freeze());
+                    segments.push(
+                        std::mem::replace(&mut segment, BytesMut::with_capacity(left.min(SEGMENT))).freeze(),
+                    );
                 }
             }
         }
-        let only = if segments.len() <= 1 { Some(segments.pop().unwrap_or_default()) } else { None };
+        let only = if segments.len() <= 1 {
+            Some(segments.pop().unwrap_or_default())
+        } else {
+            None
+        };
         let segments = only.map_or_else(|| Segments::Several(segments.into()), Segments::One);
-        Self { segments, len: len as u64 }
+        Self {
+            segments,
+            len: len as u64,
+        }
     }
 
     /// Its length, bytes.
@@ -98,7 +110,12 @@ mod tests {
             let chunks: Vec<Bytes> = sizes
                 .iter()
                 .map(|size| {
-                    let chunk: Vec<u8> = (0..*size).map(|_| { next = next.wrapping_mul(31).wrapping_add(7); next }).collect();
+                    let chunk: Vec<u8> = (0..*size)
+                        .map(|_| {
+                            next = next.wrapping_mul(31).wrapping_add(7);
+                            next
+                        })
+                        .collect();
                     Bytes::from(chunk)
                 })
                 .collect();

@@ -74,16 +74,13 @@ impl Memory {
     /// later. The oldest variants go where there are too many.
     pub fn insert(&self, response: Arc<StoredResponse>) -> Inserted {
         let inner = self.inner();
-        let room = inner.cache.largest_slot();
         let key = response.key.clone();
         let _lock = self.lock(&key);
         let old = inner.cache.peek(&key);
-        let Some(slot) = Slot::with(old.as_deref(), &response, self.variants, room) else {
+        let variants = old.as_deref().map_or(&[][..], Slot::variants);
+        let Some(slot) = self.slot(variants, &response) else {
             return Inserted::Refused;
         };
-        if slot.weight() > room {
-            return Inserted::Refused;
-        }
         let left = inner.cache.put(key, slot);
         inner.note_left(&left, old.as_deref());
         Inserted::Stored
@@ -97,20 +94,28 @@ impl Memory {
         let Some(slot) = inner.cache.peek(&old.key).filter(|_| new.key == old.key) else {
             return Inserted::Refused;
         };
-        let Some(remade) = slot.replaced(old, &new).filter(|slot| slot.weight() <= inner.cache.largest_slot()) else {
+        let Some(remade) = slot.without(old).and_then(|others| self.slot(&others, &new)) else {
             return Inserted::Refused;
         };
-        let (swapped, left) = inner.cache.swap(old.key.clone(), remade);
+        let (swapped, left) = inner.cache.swap(new.key.clone(), remade);
         inner.note_left(&left, Some(&slot));
-        if swapped { Inserted::Stored } else { Inserted::Refused }
+        if swapped {
+            Inserted::Stored
+        } else {
+            Inserted::Refused
+        }
     }
 
     /// Removes this very response, if it is still there.
     pub fn remove(&self, response: &Arc<StoredResponse>) {
         let cache = &self.inner().cache;
         let _lock = self.lock(&response.key);
-        let Some(slot) = cache.peek(&response.key) else { return };
-        let Some(others) = slot.without(response) else { return };
+        let Some(slot) = cache.peek(&response.key) else {
+            return;
+        };
+        let Some(others) = slot.without(response) else {
+            return;
+        };
         if others.is_empty() {
             cache.remove(&response.key);
         } else {
@@ -143,6 +148,12 @@ impl Memory {
                 f(variant);
             }
         }
+    }
+
+    /// The slot that holds `variants` and `new`, if that may be stored beside them and has room.
+    fn slot(&self, variants: &[Arc<StoredResponse>], new: &Arc<StoredResponse>) -> Option<Slot> {
+        let room = self.inner().cache.largest_slot();
+        Slot::with(variants, new, self.variants, room).filter(|slot| slot.weight() <= room)
     }
 
     fn inner(&self) -> &Inner {

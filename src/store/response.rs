@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderMap, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::{Content, weight};
 use crate::invalidation::{Log, Mark, Order, Subject, TagId, subject_tags};
@@ -100,7 +101,10 @@ impl StoredResponse {
 
     /// As what events see it.
     pub fn subject(&self) -> Subject<'_> {
-        Subject { tags: &self.parts.tags, path: &self.parts.path }
+        Subject {
+            tags: &self.parts.tags,
+            path: &self.parts.path,
+        }
     }
 
     /// What the log says of it: one atomic load where nothing was appended since the last check.
@@ -132,21 +136,24 @@ fn complete_tags(parts: &Parts) -> Box<[TagId]> {
 
 /// The parts' memory with that of the response around them.
 fn weight_of(parts: &Parts) -> u64 {
-    let selecting = &parts.selecting.fields;
-    let nominated: u64 = selecting
-        .iter()
-        .map(|(name, value)| weight::block(name.as_str().len()) + weight::block(value.as_ref().map_or(0, |v| v.len())))
-        .sum();
+    let shared = |bytes: &Bytes| weight::block(bytes.len()) + weight::block(weight::SHARED);
+    let selecting = &*parts.selecting.fields;
+    let nominated = |(name, value): &(HeaderName, Option<Box<[u8]>>)| {
+        weight::name(name) + weight::block(value.as_ref().map_or(0, |value| value.len()))
+    };
     let segments = parts.content.segments();
-    let content: u64 = segments.iter().map(|segment| weight::block(segment.len()) + 48).sum();
+    let list = if segments.len() > 1 {
+        weight::block(size_of_val(segments) + 16)
+    } else {
+        0
+    };
     weight::block(size_of::<StoredResponse>() + 16)
-        + weight::block(parts.key.canonical().len())
-        + weight::block(40)
+        + shared(parts.key.canonical())
         + weight::fields(&parts.fields)
-        + weight::block(size_of_val(&**selecting))
-        + nominated
+        + weight::block(size_of_val(selecting))
+        + selecting.iter().map(nominated).sum::<u64>()
         + weight::block(size_of_val(&*parts.tags))
         + weight::block(parts.path.len())
-        + content
-        + weight::block(segments.len() * size_of::<bytes::Bytes>())
+        + list
+        + segments.iter().map(shared).sum::<u64>()
 }

@@ -1,5 +1,6 @@
 //! The memory tier against its bounds, collisions, and the races of storing and validating.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
@@ -34,7 +35,10 @@ fn key(text: &str) -> CacheKey {
 }
 
 fn now() -> Now {
-    Now { wall: UNIX_EPOCH, mono: Mono::default() }
+    Now {
+        wall: UNIX_EPOCH,
+        mono: Mono::default(),
+    }
 }
 
 /// A response under `key` of `size` bytes.
@@ -53,7 +57,11 @@ fn parts(at: &str, size: usize) -> Parts {
         status: StatusCode::OK,
         fields,
         selecting: Selecting::default(),
-        times: Times { requested: Mono::default(), received: Mono::default(), initial_age: Duration::ZERO },
+        times: Times {
+            requested: Mono::default(),
+            received: Mono::default(),
+            initial_age: Duration::ZERO,
+        },
         terms: Terms {
             lifetime: Duration::from_secs(60),
             always_validate: false,
@@ -73,7 +81,11 @@ fn parts(at: &str, size: usize) -> Parts {
         path: at.into(),
         rule: "r".into(),
         fingerprint: 0,
-        mark: Mark { position: None, stamp: Order(0), fetched: Mono::default() },
+        mark: Mark {
+            position: None,
+            stamp: Order(0),
+            fetched: Mono::default(),
+        },
         content: Content::from_chunks(vec![Bytes::from(vec![0; size])]),
     }
 }
@@ -85,15 +97,29 @@ fn response(at: &str, size: usize) -> Arc<StoredResponse> {
 /// A variant for requests with `Accept-Language: language`, fetched at `stamp` and `ms`.
 fn variant(at: &str, language: &str, stamp: u64, ms: u64) -> Arc<StoredResponse> {
     let value = Some(language.as_bytes().into());
-    let selecting = Selecting { fields: Box::new([(http::header::ACCEPT_LANGUAGE, value)]) };
-    let mark = Mark { position: None, stamp: Order(stamp), fetched: Mono(Duration::from_millis(ms)) };
-    Arc::new(StoredResponse::new(Parts { selecting, mark, ..parts(at, 10) }))
+    let selecting = Selecting {
+        fields: Box::new([(http::header::ACCEPT_LANGUAGE, value)]),
+    };
+    let mark = Mark {
+        position: None,
+        stamp: Order(stamp),
+        fetched: Mono(Duration::from_millis(ms)),
+    };
+    Arc::new(StoredResponse::new(Parts {
+        selecting,
+        mark,
+        ..parts(at, 10)
+    }))
 }
 
 /// Whether this very response is stored.
 fn holds(memory: &Memory, response: &Arc<StoredResponse>) -> bool {
     let slot = memory.find(&response.key);
-    slot.is_some_and(|slot| slot.variants().iter().any(|variant| Arc::ptr_eq(variant, response)))
+    slot.is_some_and(|slot| {
+        slot.variants()
+            .iter()
+            .any(|variant| Arc::ptr_eq(variant, response))
+    })
 }
 
 #[test]
@@ -126,7 +152,11 @@ fn keys_with_one_place_never_answer_for_each_other() {
 #[test]
 fn a_variant_replaces_the_one_selected_alike_and_stands_first() {
     let memory = memory();
-    let (en, de, newer) = (variant("/a", "en", 0, 0), variant("/a", "de", 0, 0), variant("/a", "en", 0, 1));
+    let (en, de, newer) = (
+        variant("/a", "en", 0, 0),
+        variant("/a", "de", 0, 0),
+        variant("/a", "en", 0, 1),
+    );
     for stored in [&en, &de, &newer] {
         assert_eq!(memory.insert(Arc::clone(stored)), Inserted::Stored);
     }
@@ -137,12 +167,21 @@ fn a_variant_replaces_the_one_selected_alike_and_stands_first() {
 
 #[test]
 fn what_was_fetched_earlier_does_not_replace_what_was_fetched_later() {
-    for (stored, landing, replaces) in [((1, 0), (0, 9), false), ((1, 5), (1, 4), false), ((1, 5), (1, 5), true), ((1, 5), (2, 0), true)] {
+    for (stored, landing, replaces) in [
+        ((1, 0), (0, 9), false),
+        ((1, 5), (1, 4), false),
+        ((1, 5), (1, 5), true),
+        ((1, 5), (2, 0), true),
+    ] {
         let memory = memory();
         let first = variant("/a", "en", stored.0, stored.1);
         let second = variant("/a", "en", landing.0, landing.1);
         memory.insert(Arc::clone(&first));
-        let expected = if replaces { Inserted::Stored } else { Inserted::Refused };
+        let expected = if replaces {
+            Inserted::Stored
+        } else {
+            Inserted::Refused
+        };
         assert_eq!(memory.insert(Arc::clone(&second)), expected);
         assert_eq!(holds(&memory, &second), replaces);
         assert_eq!(holds(&memory, &first), !replaces);
@@ -164,8 +203,14 @@ fn the_oldest_variants_go_where_there_are_too_many() {
 fn variants_that_together_exceed_their_room_go_oldest_first() {
     let memory = Memory::new(store(4 * MIB, MIB), 32);
     for n in 0..6_u64 {
-        let big = Parts { content: parts("/a", 900 * 1024).content, ..variant("/a", &n.to_string(), 0, n).to_parts() };
-        assert_eq!(memory.insert(Arc::new(StoredResponse::new(big))), Inserted::Stored);
+        let big = Parts {
+            content: parts("/a", 900 * 1024).content,
+            ..variant("/a", &n.to_string(), 0, n).to_parts()
+        };
+        assert_eq!(
+            memory.insert(Arc::new(StoredResponse::new(big))),
+            Inserted::Stored
+        );
     }
     let slot = memory.find(&key("/a")).unwrap();
     assert_eq!(slot.variants().len(), 1);
@@ -174,7 +219,7 @@ fn variants_that_together_exceed_their_room_go_oldest_first() {
 
 #[test]
 fn a_validated_response_takes_the_place_of_the_very_one_that_was_validated() {
-    // The fifth trace of the log's protocol: a 304 must not freshen what landed meanwhile.
+    // A 304 must not freshen what landed meanwhile.
     let memory = memory();
     let (old, landed) = (variant("/a", "en", 0, 0), variant("/a", "en", 0, 1));
     let freshened = variant("/a", "en", 0, 2);
@@ -186,8 +231,17 @@ fn a_validated_response_takes_the_place_of_the_very_one_that_was_validated() {
     assert_eq!(memory.replace(&landed, Arc::clone(&freshened)), Inserted::Stored);
     assert!(!holds(&memory, &landed) && holds(&memory, &freshened));
 
-    memory.remove(&freshened);
-    assert_eq!(memory.replace(&freshened, landed), Inserted::Refused);
+    let other = variant("/a", "de", 0, 0);
+    memory.insert(Arc::clone(&other));
+    assert_eq!(
+        memory.replace(&freshened, variant("/a", "de", 0, 1)),
+        Inserted::Stored
+    );
+    assert_eq!(memory.find(&key("/a")).unwrap().variants().len(), 1);
+
+    let gone = Arc::clone(&memory.find(&key("/a")).unwrap().variants()[0]);
+    memory.remove(&gone);
+    assert_eq!(memory.replace(&gone, landed), Inserted::Refused);
     assert!(memory.find(&key("/a")).is_none());
 }
 
@@ -213,7 +267,9 @@ fn the_newest_variant_that_a_request_selects_answers_it() {
     memory.insert(Arc::clone(&en));
     memory.insert(Arc::clone(&de));
     let slot = memory.find(&key("/a")).unwrap();
-    let request = |language| HeaderMap::from_iter([(http::header::ACCEPT_LANGUAGE, HeaderValue::from_static(language))]);
+    let request = |language| {
+        HeaderMap::from_iter([(http::header::ACCEPT_LANGUAGE, HeaderValue::from_static(language))])
+    };
     assert!(Arc::ptr_eq(slot.select(&request("en")).unwrap(), &en));
     assert!(Arc::ptr_eq(slot.select(&request("de")).unwrap(), &de));
     assert!(slot.select(&request("fr")).is_none());
@@ -222,12 +278,25 @@ fn the_newest_variant_that_a_request_selects_answers_it() {
 
 #[test]
 fn the_largest_object_fits_whatever_the_memory_and_more_is_refused() {
-    for (memory_size, max_object) in [(32 * MIB, 8 * MIB), (64 * MIB, 8 * MIB), (512 * MIB, 8 * MIB), (4 * MIB, MIB), (MIB, 64 * KIB)] {
+    for (memory_size, max_object) in [
+        (32 * MIB, 8 * MIB),
+        (64 * MIB, 8 * MIB),
+        (512 * MIB, 8 * MIB),
+        (4 * MIB, MIB),
+        (MIB, 64 * KIB),
+    ] {
         let memory = Memory::new(store(memory_size, max_object), 4);
         let _in_flight = memory.budget().reserve(memory_size / 2).unwrap();
-        assert_eq!(memory.insert(response("/a", max_object as usize)), Inserted::Stored, "{memory_size}");
+        assert_eq!(
+            memory.insert(response("/a", max_object as usize)),
+            Inserted::Stored,
+            "{memory_size}"
+        );
         assert!(memory.find(&key("/a")).is_some(), "{memory_size}");
-        assert_eq!(memory.insert(response("/b", memory_size as usize / 2)), Inserted::Refused);
+        assert_eq!(
+            memory.insert(response("/b", memory_size as usize / 2)),
+            Inserted::Refused
+        );
         assert!(memory.find(&key("/b")).is_none());
         let stats = memory.stats();
         assert!(stats.bytes + stats.in_flight <= stats.capacity, "{stats:?}");
@@ -242,7 +311,10 @@ fn entries_and_fills_together_stay_within_the_memory() {
     }
     let full = memory.stats();
     assert!(full.bytes > 3 * MIB && full.bytes <= 4 * MIB, "{full:?}");
-    assert!(full.evictions > 0 && full.entries + full.evictions == 2_000, "{full:?}");
+    assert!(
+        full.evictions > 0 && full.entries + full.evictions == 2_000,
+        "{full:?}"
+    );
 
     let mut fills = Vec::new();
     while let Some(fill) = memory.budget().reserve(100 * KIB) {
@@ -352,8 +424,15 @@ fn the_flags_of_validators_follow_the_head() {
         ("x-a", "1", false, false),
     ] {
         let fields = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
-        let stored = StoredResponse::new(Parts { fields, ..parts("/a", 0) });
-        assert_eq!((stored.strong_etag(), stored.validator()), (strong, any), "{name}: {value}");
+        let stored = StoredResponse::new(Parts {
+            fields,
+            ..parts("/a", 0)
+        });
+        assert_eq!(
+            (stored.strong_etag(), stored.validator()),
+            (strong, any),
+            "{name}: {value}"
+        );
     }
 }
 
@@ -362,9 +441,22 @@ fn an_event_is_seen_at_the_very_next_check_and_a_later_fetch_is_free_of_it() {
     let log = Log::in_memory(Bounds::default());
     let purge = |tag: &str, strength| {
         let tags = vec![Tag::Named(tag.to_owned())];
-        log.append(Event::new(Matter { tags, ..Matter::default() }, None, strength), now());
+        log.append(
+            Event::new(
+                Matter {
+                    tags,
+                    ..Matter::default()
+                },
+                None,
+                strength,
+            ),
+            now(),
+        );
     };
-    let stored = StoredResponse::new(Parts { mark: log.mark(now()), ..parts("/a", 0) });
+    let stored = StoredResponse::new(Parts {
+        mark: log.mark(now()),
+        ..parts("/a", 0)
+    });
     assert_eq!(stored.validity(&log), Validity::Untouched);
     purge("other", Strength::Hard);
     assert_eq!(stored.validity(&log), Validity::Untouched);
@@ -374,32 +466,54 @@ fn an_event_is_seen_at_the_very_next_check_and_a_later_fetch_is_free_of_it() {
     purge("t", Strength::Hard);
     assert_eq!(stored.validity(&log), Validity::Gone);
     assert_eq!(stored.validity(&log), Validity::Gone);
-    let again = StoredResponse::new(Parts { mark: log.mark(now()), ..stored.to_parts() });
+    let again = StoredResponse::new(Parts {
+        mark: log.mark(now()),
+        ..stored.to_parts()
+    });
     assert_eq!(again.validity(&log), Validity::Untouched);
 }
 
 #[test]
 fn rule_and_path_tags_are_added_where_they_were_left_out() {
-    for matter in [Tag::Rule("r".to_owned()), Tag::Path("/a/b".to_owned()), Tag::Under("/a".to_owned())] {
+    for matter in [
+        Tag::Rule("r".to_owned()),
+        Tag::Path("/a/b".to_owned()),
+        Tag::Under("/a".to_owned()),
+    ] {
         let log = Log::in_memory(Bounds::default());
-        let stored = StoredResponse::new(Parts { tags: Box::new([]), mark: log.mark(now()), ..parts("/a/b", 0) });
-        log.append(Event::new(Matter { tags: vec![matter], ..Matter::default() }, None, Strength::Hard), now());
+        let stored = StoredResponse::new(Parts {
+            tags: Box::new([]),
+            mark: log.mark(now()),
+            ..parts("/a/b", 0)
+        });
+        log.append(
+            Event::new(
+                Matter {
+                    tags: vec![matter],
+                    ..Matter::default()
+                },
+                None,
+                Strength::Hard,
+            ),
+            now(),
+        );
         assert_eq!(stored.validity(&log), Validity::Gone);
     }
 }
 
-/// Prints what 200,000 answers of 4 KiB, and of 200 bytes, add to this process; run by the test
-/// below in a process of its own.
+/// Prints what answers of one size, more than there is room for, add to this process; run by the
+/// test below in a process of its own.
 #[test]
 #[ignore = "measures its own process; the next test runs it"]
 fn resident_growth() {
     let size: usize = std::env::var("LARDER_TEST_SIZE").unwrap().parse().unwrap();
     let before = resident();
     let memory = Memory::new(store(64 * MIB, 8 * MIB), 32);
-    for n in 0..200_000 {
+    for n in 0..60_000 {
         memory.insert(response(&format!("/products/{n}"), size));
     }
-    println!("growth {} of {:?}", resident() - before, memory.stats());
+    let growth = resident() - before;
+    writeln!(std::io::stdout(), "growth {growth} of {:?}", memory.stats()).unwrap();
 }
 
 fn resident() -> u64 {
@@ -411,13 +525,21 @@ fn resident() -> u64 {
 fn the_process_grows_by_what_the_tier_counts() {
     for size in ["4096", "200"] {
         let child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::tests::resident_growth", "--ignored", "--nocapture"])
+            .args([
+                "--exact",
+                "store::tests::resident_growth",
+                "--ignored",
+                "--nocapture",
+            ])
             .env("LARDER_TEST_SIZE", size)
             .output()
             .unwrap();
         let printed = String::from_utf8_lossy(&child.stdout).into_owned();
-        let growth = printed.split("growth ").nth(1).and_then(|rest| rest.split(' ').next());
+        let growth = printed
+            .split("growth ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
         let growth: u64 = growth.unwrap_or_else(|| panic!("{printed}")).parse().unwrap();
-        assert!((48 * MIB..=71 * MIB).contains(&growth), "{size}: {printed}");
+        assert!((56 * MIB..=71 * MIB).contains(&growth), "{size}: {printed}");
     }
 }

@@ -5,3 +5,240 @@ mod live;
 mod mix;
 pub mod shop;
 mod table;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::client::{Client, ClientError, causes};
+use super::runtime::Signals;
+use super::{Front, Output, Start, StartFailure};
+use crate::config::{self, AccessLog, Overrides, Source};
+
+use live::{Figures, Seen};
+use shop::Shop;
+
+/// The rules of the demonstration, which are also an example to read.
+const RULES: &str = include_str!("../../../config/examples/shop.yaml");
+/// Calls to try by hand.
+const CALLS: [(&str, &str); 5] = [
+    ("", "/products/sku-007"),
+    ("", "'/products?category=tea&limit=5'"),
+    (
+        "-X PUT -d '{\"stock\": 3}' -H 'Content-Type: application/json' ",
+        "/products/sku-007",
+    ),
+    (
+        "-d '{\"product_sku\": \"sku-007\", \"days\": 7}' -H 'Content-Type: application/json' ",
+        "/predict",
+    ),
+    (
+        "-d '{\"message\": \"When do you open?\"}' -H 'Content-Type: application/json' ",
+        "/chat",
+    ),
+];
+
+/// Flags of `larder demo`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DemoArgs {
+    /// Send a mix of reads and writes for so many seconds, then show a table and end
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "15")]
+    pub drive: Option<u64>,
+    /// Where Larder listens; without it 127.0.0.1:8080, or any free port
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Larder's admin port; without it 127.0.0.1:9321, or any free port
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<String>,
+    /// Makes the driven mix repeatable
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Why a demonstration ended early.
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    #[error("the shop cannot open")]
+    Shop(#[source] io::Error),
+    #[error("the rules cannot be used:\n{0}")]
+    Rules(String),
+    #[error("Larder did not start")]
+    Start(#[source] StartFailure),
+    #[error("the admin port does not answer")]
+    Admin(#[from] ClientError),
+    #[error("cannot write")]
+    Write(#[from] io::Error),
+}
+
+/// Shows Larder in front of the shop, until a signal comes or the drive has ended.
+pub async fn demo(args: &DemoArgs, out: &mut dyn Write, start: Start) -> Output {
+    match show(args, out, start).await {
+        Ok(()) => Output::ok(""),
+        Err(error) => Output::failed(2, format!("larder demo: {}\n", causes(&error))),
+    }
+}
+
+async fn show(args: &DemoArgs, out: &mut dyn Write, start: Start) -> Result<(), DemoError> {
+    let mut signals = Signals::listen()?;
+    let shop = Shop::start(1.0).await.map_err(DemoError::Shop)?;
+    let front = open(args, &shop, start).await?;
+    out.write_all(welcome(&front, &shop).as_bytes())?;
+    tokio::select! {
+        shown = perform(args, out, &front, &shop) => shown?,
+        _ = signals.next() => {}
+    }
+    (front.drain)().await;
+    Ok(())
+}
+
+/// Starts Larder in front of the shop.
+async fn open(args: &DemoArgs, shop: &Shop, start: Start) -> Result<Front, DemoError> {
+    let flags = Overrides {
+        listen: Some(args.listen.clone().unwrap_or_else(|| free("127.0.0.1:8080"))),
+        admin: Some(args.admin.clone().unwrap_or_else(|| free("127.0.0.1:9321"))),
+        origin: Some(format!("http://{}", shop.address())),
+        ..Overrides::default()
+    };
+    let rules = Source {
+        name: "config/examples/shop.yaml".to_owned(),
+        text: RULES.to_owned(),
+    };
+    let mut loaded = config::load(Some(rules), &BTreeMap::new(), &flags)
+        .map_err(|problems| DemoError::Rules(problems.render(false)))?;
+    // Lines about slow requests, which here is what the shop is for, would bury the figures.
+    loaded.config.log.access = AccessLog::Off;
+    start(loaded.config).await.map_err(DemoError::Start)
+}
+
+/// `wanted`, or any port of the same machine where that is taken.
+fn free(wanted: &str) -> String {
+    match std::net::TcpListener::bind(wanted) {
+        Ok(_) => wanted.to_owned(),
+        Err(_) => "127.0.0.1:0".to_owned(),
+    }
+}
+
+fn welcome(front: &Front, shop: &Shop) -> String {
+    let mut text = format!(
+        "A slow shop listens on  http://{}\nLarder in front of it   http://{}\nIts admin port          http://{}\n\nTry, twice each:\n",
+        shop.address(),
+        front.listen,
+        front.admin,
+    );
+    for (flags, path) in CALLS {
+        let url = match path.strip_prefix('\'') {
+            Some(path) => format!("'http://{}{path}", front.listen),
+            None => format!("http://{}{path}", front.listen),
+        };
+        text.push_str(&format!("  curl -i {flags}{url}\n"));
+    }
+    text.push_str(&format!("  curl http://{}/stats\n\n", front.admin));
+    text
+}
+
+/// The drive, or whatever others do, with a line a second.
+async fn perform(args: &DemoArgs, out: &mut dyn Write, front: &Front, shop: &Shop) -> Result<(), DemoError> {
+    let Some(seconds) = args.drive else {
+        return watch(out, front.admin, shop, false).await;
+    };
+    let length = Duration::from_secs(seconds);
+    let report = tokio::select! {
+        report = driver::drive(front.listen, length, args.seed) => report?,
+        Err(error) = watch(out, front.admin, shop, true) => return Err(error),
+    };
+    out.write_all(format!("\n{}", report.table(shop)).as_bytes())?;
+    Ok(())
+}
+
+/// A line a second for ever; where `always` is not set, only of seconds in which something
+/// happened, so that the calls to try stay in sight.
+async fn watch(out: &mut dyn Write, admin: SocketAddr, shop: &Shop, always: bool) -> Result<(), DemoError> {
+    let mut admin = Client::new(&format!("http://{admin}"), Duration::from_secs(5))?;
+    let mut seen = Seen::default();
+    let mut last = Figures::fetch(&mut admin).await?;
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        let figures = Figures::fetch(&mut admin).await?;
+        let mut news = seen.news(shop);
+        if always || figures.moved_since(&last) {
+            out.write_all(figures.line(&last, &mut news).as_bytes())?;
+            out.flush()?;
+        }
+        last = figures;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::admin::{self, AdminState, PurgeReceipt};
+    use crate::tasks::Tasks;
+    use crate::telemetry::{Metrics, Snapshot};
+
+    /// The bare shop where Larder would be, and an admin port that has counted nothing.
+    async fn bare(shop: &Shop) -> Front {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let front = Front {
+            listen: shop.address(),
+            admin: listener.local_addr().unwrap(),
+            drain: Box::new(|| Box::pin(std::future::ready(true))),
+        };
+        let state = AdminState {
+            token: None,
+            ready: Arc::new(AtomicBool::new(true)),
+            metrics: Arc::new(Metrics::new(&[], 0)),
+            snapshot: Arc::new(Snapshot::default),
+            purge: Arc::new(|_| Box::pin(std::future::ready(Ok(PurgeReceipt::default())))),
+        };
+        Tasks::new().detach(admin::serve(listener, state, std::future::pending()));
+        front
+    }
+
+    #[tokio::test]
+    async fn a_drive_shows_a_line_a_second_and_ends_with_the_table() {
+        let shop = Shop::start(0.0).await.unwrap();
+        let front = bare(&shop).await;
+        let args = DemoArgs {
+            drive: Some(2),
+            listen: None,
+            admin: None,
+            seed: 1,
+        };
+        let mut out = Vec::new();
+        perform(&args, &mut out, &front, &shop).await.unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        let lines = shown.lines().filter(|line| line.contains("origin p50")).count();
+        assert!((1..=3).contains(&lines), "{shown}");
+        assert!(
+            shown.contains("GET /products/{sku}") && shown.contains("calls to the origin"),
+            "{shown}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_welcome_names_every_address_and_calls_that_a_shell_takes() {
+        let shop = Shop::start(0.0).await.unwrap();
+        let front = bare(&shop).await;
+        let text = welcome(&front, &shop);
+        for address in [shop.address(), front.listen, front.admin] {
+            assert!(text.contains(&format!("http://{address}")), "{text}");
+        }
+        let listed = format!(
+            "curl -i 'http://{}/products?category=tea&limit=5'\n",
+            front.listen
+        );
+        assert!(text.contains(&listed), "{text}");
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_replaced_by_any() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(free(&taken.local_addr().unwrap().to_string()), "127.0.0.1:0");
+    }
+}

@@ -4,13 +4,28 @@
 //! response but the fields that `Vary` nominates. It is compared whole on every hit; the digest
 //! only finds the place.
 
+mod canonical;
+mod cookies;
+mod credentials;
+mod identity;
+mod json;
+mod maker;
+mod overriding;
+mod query;
+mod roles;
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
-use http::request::Parts;
+use http::Method;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::config::{Config, Rule};
+use crate::config::{BodyKey, Rule, Ttl};
 use crate::policy::Reason;
-use crate::route::Captures;
+
+pub use credentials::CredentialState;
+pub use maker::KeyMaker;
+pub use overriding::{overriding_methods, overriding_paths};
 
 /// The canonical key of a request: length-prefixed parts, and a digest that finds the place.
 #[derive(Debug, Clone)]
@@ -73,19 +88,8 @@ pub struct Lookup {
     /// Whether the request carries credentials that nothing names: it may be answered only from,
     /// and stored only as, an answer that calls itself public.
     pub credentials: CredentialState,
-}
-
-/// What credentials a request carries, seen from its rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CredentialState {
-    /// None at all.
-    Absent,
-    /// Some, and `share` or `key` of the rule names every one.
-    Named,
-    /// At least one that nothing names, `Authorization` among them.
-    UnnamedAuthorization,
-    /// At least one that nothing names, but no `Authorization`.
-    Unnamed,
+    /// The members of the content that the rule keys, for templates; `None` where it keys none.
+    pub json: Option<KeyedJson>,
 }
 
 /// What a request's content contributes to its key.
@@ -99,23 +103,25 @@ pub enum KeyBody<'a> {
     Whole(&'a [u8]),
 }
 
-/// Derives keys. One per running configuration; holds the secret that hides identities.
-#[derive(Debug)]
-pub struct KeyMaker {
-    // fields: the implementer's
-}
-
-impl KeyMaker {
-    /// `identity_secret`: 32 random bytes, drawn once per process.
-    pub fn new(_config: &Config, _identity_secret: [u8; 32]) -> Self {
-        todo!()
-    }
-
-    /// The key of a request under `rule`, or why it has none.
-    pub fn key(&self, _rule: &Rule, _request: &Parts, _captures: &Captures, _body: KeyBody<'_>) -> Keyed {
-        todo!()
-    }
-}
-
 /// The request's JSON content as `rule` keys it, for templates (`{json.sku}`): the named members.
 pub type KeyedJson = serde_json::Map<String, serde_json::Value>;
+
+/// Whether the rule's `ttl` declares this unsafe method a read.
+///
+/// A rule with `invalidate` never does, whatever `defaults` gives it: it is there for writes.
+pub fn is_declared_read(rule: &Rule, method: &Method) -> bool {
+    let granted = match rule.ttl {
+        Ttl::Fixed(_) | Ttl::Clamp { .. } => true,
+        Ttl::Origin => false,
+    };
+    granted && rule.invalidate.is_empty() && !method.is_safe()
+}
+
+/// Whether the request's content must be read before [`KeyMaker::key`] is asked.
+pub fn wants_content(rule: &Rule, method: &Method) -> bool {
+    let keyed = match rule.key.body {
+        BodyKey::Ignored => false,
+        BodyKey::Whole | BodyKey::Json { .. } => true,
+    };
+    keyed && rule.cache && is_declared_read(rule, method)
+}

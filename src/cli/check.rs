@@ -1,0 +1,74 @@
+//! `larder check FILE`: says everything that is wrong with a configuration, and what is
+//! probably not meant. Prints nothing itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::config::{Config, Loaded, Overrides, Source, load};
+
+/// Checks a file as `serve` would read it, environment included: what to print, and the exit
+/// code.
+///
+/// | code | means |
+/// |---|---|
+/// | 0 | valid |
+/// | 1 | valid, with warnings |
+/// | 2 | not valid, or not readable |
+pub fn check(path: &Path, env: &BTreeMap<String, String>) -> (String, u8) {
+    let name = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return (format!("error: {name} cannot be read\n = why: {error}\n"), 2),
+    };
+    match load(Some(Source { name: name.clone(), text }), env, &Overrides::default()) {
+        Ok(Loaded { config, warnings }) => {
+            let mut out: String = warnings.iter().map(|warning| format!("{warning}\n")).collect();
+            out.push_str(&format!("{name}: {}{}\n", counted("valid", warnings.len(), "warning"), summary(&config)));
+            (out, u8::from(!warnings.is_empty()))
+        }
+        Err(problems) => {
+            let end = counted("not valid", problems.0.len(), "error");
+            (format!("{problems}\n{name}: {end}\n"), 2)
+        }
+    }
+}
+
+fn counted(word: &str, count: usize, what: &str) -> String {
+    match count {
+        0 => word.to_owned(),
+        1 => format!("{word}, 1 {what}"),
+        many => format!("{word}, {many} {what}s"),
+    }
+}
+
+/// What the file comes to, in one line.
+fn summary(config: &Config) -> String {
+    let rules = config.rules.rules().len();
+    let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
+    let memory = config.store.memory >> 20;
+    format!("; {rules}, {} -> {}:{}, {memory} MiB", config.listen, config.origin.host, config.origin.port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_tells_valid_warned_and_broken_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let warned = "origin: http://app\nrules:\n  - match: GET /\n    ttl: 1m\n    set_cookie: share\n";
+        for (text, code, word) in [
+            ("origin: http://app\n", 0, "valid; 0 rules"),
+            (warned, 1, "valid, 1 warning; 1 rule"),
+            ("orgin: http://app\n", 2, "not valid, 2 errors"),
+        ] {
+            let path = directory.path().join("larder.yaml");
+            std::fs::write(&path, text).unwrap();
+            let (out, found) = check(&path, &BTreeMap::new());
+            assert_eq!(found, code, "{out}");
+            assert!(out.contains(word), "{out}");
+        }
+        let (out, code) = check(&directory.path().join("none.yaml"), &BTreeMap::new());
+        assert_eq!(code, 2, "{out}");
+    }
+}

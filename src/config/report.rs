@@ -1,0 +1,232 @@
+//! Collects the problems of one configuration, so that all are told at once.
+
+use std::sync::Arc;
+
+use super::problem::{Excerpt, Problem, Problems, Severity};
+use super::source::{Place, Source};
+
+/// Problems kept in full; a broken generated file may have a million.
+const KEPT: usize = 100;
+
+/// Characters of a line shown around a caret.
+const SHOWN: usize = 100;
+
+/// The problems found so far.
+pub(super) struct Report {
+    source: Option<Arc<Source>>,
+    problems: Vec<Problem>,
+    /// Takes the problems past `KEPT`.
+    spare: Problem,
+    dropped: usize,
+}
+
+impl Report {
+    /// Nothing wrong yet.
+    pub fn new(source: Option<Arc<Source>>) -> Self {
+        Report {
+            source,
+            problems: Vec::new(),
+            spare: blank(),
+            dropped: 0,
+        }
+    }
+
+    /// Notes an error; the result takes label, cause and fix.
+    pub fn error(&mut self, place: &Place, title: impl Into<String>) -> &mut Problem {
+        self.push(Severity::Error, place, title.into())
+    }
+
+    /// Notes a warning; the result takes label, cause and fix.
+    pub fn warn(&mut self, place: &Place, title: impl Into<String>) -> &mut Problem {
+        self.push(Severity::Warning, place, title.into())
+    }
+
+    /// Replaces the fix of the problem noted last.
+    pub fn amend(&mut self, fix: String) {
+        if let (0, Some(last)) = (self.dropped, self.problems.last_mut()) {
+            last.fix = Some(fix);
+        }
+    }
+
+    /// Whether an error was noted.
+    pub fn has_errors(&self) -> bool {
+        self.dropped > 0 || self.problems.iter().any(|p| p.severity == Severity::Error)
+    }
+
+    /// The line a place is on, from 1; 0 for places outside the file.
+    pub fn line(&self, place: &Place) -> usize {
+        match (&self.source, place) {
+            (Some(source), Place::File(range)) => source.position(range.start).0,
+            (_, Place::File(_) | Place::Given { .. } | Place::Nowhere) => 0,
+        }
+    }
+
+    /// A picture of a place.
+    pub fn excerpt(&self, place: &Place, label: &str) -> Option<Excerpt> {
+        match place {
+            Place::File(range) => {
+                let source = self.source.as_deref()?;
+                let mut excerpt = picture(source, range.start, range.end);
+                excerpt.label = label.to_owned();
+                Some(excerpt)
+            }
+            Place::Given { name, value } => Some(Excerpt {
+                file: if name.starts_with('-') {
+                    "command line".into()
+                } else {
+                    "environment".into()
+                },
+                position: None,
+                text: shorten(&format!("{name}={value}")),
+                before: name.chars().count() + 1,
+                width: value.chars().count().clamp(1, SHOWN),
+                label: label.to_owned(),
+            }),
+            Place::Nowhere => Some(Excerpt {
+                file: self.source.as_ref()?.name.clone(),
+                position: None,
+                text: String::new(),
+                before: 0,
+                width: 0,
+                label: String::new(),
+            }),
+        }
+    }
+
+    /// All problems in the order of the file: errors and warnings apart.
+    pub fn finish(mut self) -> (Problems, Vec<Problem>) {
+        self.problems.sort_by_key(|p| (p.severity, p.order));
+        self.problems.dedup_by(|a, b| a.title == b.title && a.at == b.at);
+        if self.dropped > 0 {
+            let mut rest = blank();
+            rest.title = format!("and {} more problems", self.dropped);
+            self.problems.push(rest);
+        }
+        let (errors, warnings) = self
+            .problems
+            .into_iter()
+            .partition(|p| p.severity == Severity::Error);
+        (Problems(errors), warnings)
+    }
+
+    fn push(&mut self, severity: Severity, place: &Place, title: String) -> &mut Problem {
+        let at = if self.problems.len() < KEPT {
+            self.excerpt(place, "")
+        } else {
+            None
+        };
+        let problem = Problem {
+            severity,
+            title,
+            at,
+            order: place.start(),
+            ..blank()
+        };
+        if self.problems.len() >= KEPT {
+            self.dropped += 1;
+            self.spare = problem;
+            return &mut self.spare;
+        }
+        self.problems.push(problem);
+        self.problems.last_mut().unwrap_or(&mut self.spare)
+    }
+}
+
+fn blank() -> Problem {
+    Problem {
+        severity: Severity::Error,
+        title: String::new(),
+        at: None,
+        also: Vec::new(),
+        cause: None,
+        fix: None,
+        order: usize::MAX,
+    }
+}
+
+/// The line at `start`, cut to what fits, with a caret under `start..end` as far as on that line.
+fn picture(source: &Source, start: usize, end: usize) -> Excerpt {
+    let line = source.line_around(start);
+    let start = source.boundary(start).clamp(line.start, line.end);
+    let end = source.boundary(end).clamp(start, line.end);
+    let text = |range: std::ops::Range<usize>| source.text.get(range).unwrap_or_default();
+    let lead: Vec<char> = text(line.start..start).chars().collect();
+    let cut = lead.len().saturating_sub(SHOWN * 2 / 3);
+    let mut shown: String = lead.iter().skip(cut).collect();
+    if cut > 0 {
+        shown = format!("…{shown}");
+    }
+    let before = shown.chars().count();
+    let room = SHOWN.saturating_sub(before).max(8);
+    let width = text(start..end).trim_end().chars().count().clamp(1, room);
+    shown.extend(text(start..line.end).chars().take(room));
+    if text(start..line.end).chars().nth(room).is_some() {
+        shown.push('…');
+    }
+    Excerpt {
+        file: source.name.clone(),
+        position: Some(source.position(start)),
+        text: visible(&shown),
+        before,
+        width,
+        label: String::new(),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    visible(&text.chars().take(SHOWN).collect::<String>())
+}
+
+/// Tabs as arrows, since they are often what is wrong; other control characters hidden.
+fn visible(text: &str) -> String {
+    super::problem::printable(&text.replace('\t', "→"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(text: &str) -> Report {
+        Report::new(Some(Arc::new(Source {
+            name: "t.yaml".into(),
+            text: text.into(),
+        })))
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_its_caret() {
+        let text = "[".repeat(10_000_000);
+        let mut report = report(&text);
+        let at = report
+            .error(&Place::File(5_000_000..5_000_001), "deep")
+            .at
+            .clone()
+            .unwrap();
+        assert!(at.text.chars().count() < 120, "{}", at.text.len());
+        assert_eq!(at.position, Some((1, 5_000_001)));
+        assert_eq!(at.text.chars().nth(at.before), Some('['));
+    }
+
+    #[test]
+    fn problems_come_in_the_order_of_the_file_and_are_capped() {
+        let mut report = report("abcdef");
+        for n in (0..5).rev() {
+            report.error(&Place::File(n..n + 1), format!("p{n}"));
+        }
+        report.warn(&Place::File(0..1), "w");
+        for n in 0..KEPT {
+            report.error(&Place::Nowhere, format!("q{n}"));
+        }
+        let (errors, warnings) = report.finish();
+        assert_eq!(errors.0[0].title, "p0");
+        assert_eq!(errors.0.last().unwrap().title, "and 6 more problems");
+        assert_eq!(warnings.len(), 1);
+    }
+
+    #[test]
+    fn a_caret_stays_on_its_line_and_tabs_are_seen() {
+        let report = report("a:\n\tb: 1\nc: 2\n");
+        let at = report.excerpt(&Place::File(3..12), "tab").unwrap();
+        assert_eq!((at.text.as_str(), at.before, at.width), ("→b: 1", 0, 5));
+    }
+}

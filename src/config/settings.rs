@@ -1,0 +1,171 @@
+//! Settings from outside the file: `LARDER_*` variables and flags, laid over the tree before it
+//! is read, so that the readers check them like anything else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Overrides;
+use super::report::Report;
+use super::source::Place;
+use super::tree::{Key, Node, Value};
+
+/// Variables with a name of their own, and what they set.
+const SHORT: [(&str, &[&str]); 5] = [
+    ("LARDER_ADMIN", &["admin"]),
+    ("LARDER_ENABLED", &["enabled"]),
+    ("LARDER_LISTEN", &["listen"]),
+    ("LARDER_LOG_LEVEL", &["log", "level"]),
+    ("LARDER_ORIGIN", &["origin"]),
+];
+
+/// Lays the environment over the tree, and the flags over that.
+pub(super) fn apply(tree: &mut Node, env: &BTreeMap<String, String>, flags: &Overrides, report: &mut Report) {
+    let mut ignored = Vec::new();
+    for (name, value) in env.iter().filter(|(name, _)| name.starts_with("LARDER_")) {
+        let short = SHORT
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, path)| path.to_vec());
+        let nested = name.strip_prefix("LARDER__").map(str::to_lowercase);
+        match (short, nested) {
+            (Some(path), _) => set(tree, &path, name, value, report),
+            (None, Some(nested)) => set(tree, &nested.split("__").collect::<Vec<_>>(), name, value, report),
+            (None, None) if name == "LARDER_CONFIG" => {}
+            (None, None) => ignored.push(name.as_str()),
+        }
+    }
+    for (flag, path, value) in by_flag(flags) {
+        set(tree, path, flag, value, report);
+    }
+    warn_ignored(&ignored, env, report);
+}
+
+/// The flags that were given: name, what it sets, value.
+fn by_flag(flags: &Overrides) -> Vec<(&'static str, &'static [&'static str], &str)> {
+    let Overrides {
+        enabled,
+        listen,
+        admin,
+        admin_token_file,
+        origin,
+        forwarded,
+        memory,
+        log_level,
+        log_format,
+        cache_status,
+        drain_timeout,
+        workers,
+    } = flags;
+    let all: [(&str, &[&str], &Option<String>); 12] = [
+        ("--enabled", &["enabled"], enabled),
+        ("--listen", &["listen"], listen),
+        ("--admin", &["admin"], admin),
+        ("--admin-token-file", &["admin_token_file"], admin_token_file),
+        ("--origin", &["origin"], origin),
+        ("--forwarded", &["forwarded"], forwarded),
+        ("--memory", &["store", "memory"], memory),
+        ("--log-level", &["log", "level"], log_level),
+        ("--log-format", &["log", "format"], log_format),
+        ("--cache-status", &["cache_status"], cache_status),
+        ("--drain-timeout", &["drain_timeout"], drain_timeout),
+        ("--workers", &["workers"], workers),
+    ];
+    all.into_iter()
+        .filter_map(|(flag, path, value)| Some((flag, path, value.as_deref()?)))
+        .collect()
+}
+
+/// One warning for all: Kubernetes makes such variables for a Service named `larder`.
+fn warn_ignored(ignored: &[&str], env: &BTreeMap<String, String>, report: &mut Report) {
+    let Some(first) = ignored.first() else { return };
+    let title = match ignored.len() {
+        1 => format!("the variable {first} sets nothing"),
+        more => format!("{more} variables that begin with LARDER_ set nothing"),
+    };
+    let value = env.get(*first).map_or("", String::as_str);
+    let place = Place::Given {
+        name: (*first).into(),
+        value: value.into(),
+    };
+    let names: Vec<&str> = SHORT.iter().map(|(name, _)| *name).collect();
+    report
+        .warn(&place, title)
+        .cause(format!("ignored: {}", ignored.join(", ")))
+        .fix(format!(
+            "known are {}, and LARDER__SECTION__KEY for all other settings",
+            names.join(", ")
+        ));
+}
+
+/// Puts `value` at `path`.
+fn set(tree: &mut Node, path: &[&str], name: &str, value: &str, report: &mut Report) {
+    let place = Place::Given {
+        name: Arc::from(name),
+        value: Arc::from(value),
+    };
+    let leaf = Node {
+        place: place.clone(),
+        value: Value::Text(value.to_owned()),
+    };
+    let mut node = tree;
+    for (depth, step) in path.iter().enumerate() {
+        let is_origin = depth == 1 && path.first() == Some(&"origin");
+        let entries = match section(node, is_origin) {
+            Some(entries) => entries,
+            None => {
+                let upto = path.get(..depth).unwrap_or_default().join(".");
+                report
+                    .error(&place, format!("{name} reaches into something that has no keys"))
+                    .cause(format!("`{upto}` is a single value or a list"))
+                    .fix("variables and flags set single values within sections; write the rest in the file");
+                return;
+            }
+        };
+        let at = entries
+            .iter()
+            .position(|(key, _)| key.text == *step)
+            .unwrap_or_else(|| {
+                let key = Key {
+                    text: (*step).to_owned(),
+                    place: place.clone(),
+                };
+                entries.push((
+                    key,
+                    Node {
+                        place: place.clone(),
+                        value: Value::Empty,
+                    },
+                ));
+                entries.len() - 1
+            });
+        let Some((_, next)) = entries.get_mut(at) else {
+            return;
+        };
+        node = next;
+    }
+    // `origin: {url: ..., max_connections: ...}` keeps its other settings.
+    if path == ["origin"] && matches!(node.value, Value::Map(_)) {
+        set(node, &["url"], name, value, report);
+    } else {
+        *node = leaf;
+    }
+}
+
+/// The entries of a section, which becomes one if nothing is there yet.
+fn section(node: &mut Node, is_origin: bool) -> Option<&mut Vec<(Key, Node)>> {
+    if matches!(node.value, Value::Empty | Value::Null) {
+        node.value = Value::Map(Vec::new());
+    }
+    if let (true, Value::Text(_)) = (is_origin, &node.value) {
+        let url = node.clone();
+        let key = Key {
+            text: "url".into(),
+            place: url.place.clone(),
+        };
+        node.value = Value::Map(vec![(key, url)]);
+    }
+    match &mut node.value {
+        Value::Map(entries) => Some(entries),
+        Value::Empty | Value::Null | Value::Text(_) | Value::List(_) => None,
+    }
+}

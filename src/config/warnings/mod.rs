@@ -1,0 +1,124 @@
+//! What is allowed and probably not meant. Looked for only where nothing is wrong.
+
+mod sharing;
+mod writes;
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::model::{BodyKey, Rule};
+use super::raw::RawRule;
+use super::report::Report;
+use super::resolve::rule_place;
+use crate::route::{Pattern, Table};
+
+/// A rule as written and as resolved.
+#[derive(Clone, Copy)]
+pub(super) struct Pair<'a> {
+    written: &'a RawRule,
+    rule: &'a Rule,
+}
+
+impl Pair<'_> {
+    /// Whether it answers requests of other methods than GET and HEAD, and declares none a read.
+    fn is_write(&self) -> bool {
+        let unsafe_method = |m: &Method| !matches!(*m, Method::GET | Method::HEAD | Method::OPTIONS);
+        !self.rule.grants_freshness()
+            && self
+                .rule
+                .matches
+                .iter()
+                .flat_map(Pattern::methods)
+                .any(unsafe_method)
+    }
+}
+
+/// Notes every warning.
+pub(super) fn all(written: &[RawRule], table: &Table, report: &mut Report) {
+    let pairs: Vec<Pair<'_>> = written
+        .iter()
+        .zip(table.rules())
+        .map(|(written, rule)| Pair { written, rule })
+        .collect();
+    for pair in &pairs {
+        never_matches(pair, table, report);
+        unread_body(pair, report);
+        sharing::check(pair, &pairs, report);
+    }
+    writes::check(&pairs, report);
+}
+
+/// A rule whose every request another, more specific one answers.
+fn never_matches(pair: &Pair<'_>, table: &Table, report: &mut Report) {
+    let mut winner: Option<Arc<Rule>> = None;
+    for pattern in &pair.rule.matches {
+        for method in pattern.methods() {
+            let (host, path) = example(pattern);
+            let found = table.find(method, &host, &path).rule;
+            if found.index == pair.rule.index {
+                return;
+            }
+            winner = Some(found.clone());
+        }
+    }
+    let Some(winner) = winner else { return };
+    let other = table.rules().iter().position(|r| r.index == winner.index);
+    let title = format!("the rule `{}` can never match", pair.rule.name);
+    let place = rule_place(pair.written);
+    let problem = report.warn(place, title);
+    problem.cause(match other {
+        Some(_) => format!(
+            "the rule `{}` on line {} answers all its requests",
+            winner.name, winner.line
+        ),
+        None => "requests of this form always pass by".to_owned(),
+    });
+    problem.fix("remove it, or make its match more specific");
+}
+
+/// A request that the pattern matches, with captures that no literal text equals.
+fn example(pattern: &Pattern) -> (String, String) {
+    const UNLIKELY: &str = "larder-unlikely-7f3a";
+    let mut path = String::new();
+    let mut left = pattern.path_text();
+    while let Some((before, after)) = left.split_once('{') {
+        path.push_str(before);
+        path.push_str(UNLIKELY);
+        left = after.split_once('}').map_or("", |(_, rest)| rest);
+    }
+    path.push_str(left);
+    let path = path
+        .strip_suffix("**")
+        .map(|stem| format!("{stem}{UNLIKELY}/{UNLIKELY}"))
+        .unwrap_or(path);
+    let host = pattern.host().unwrap_or_default();
+    let host = host
+        .strip_prefix("*.")
+        .map(|name| format!("{UNLIKELY}.{name}"))
+        .unwrap_or(host);
+    (host, path)
+}
+
+/// A POST that is declared a read, and whose content nothing reads.
+fn unread_body(pair: &Pair<'_>, report: &mut Report) {
+    let posts = pair
+        .rule
+        .matches
+        .iter()
+        .flat_map(Pattern::methods)
+        .any(|m| *m == Method::POST);
+    let Some(ttl) = &pair.written.terms.ttl else {
+        return;
+    };
+    if posts && pair.rule.grants_freshness() && pair.rule.key.body == BodyKey::Ignored {
+        let problem = report.warn(
+            ttl.place(),
+            "a POST is cached, and its body is not part of the key",
+        );
+        problem.cause(
+            "a request with a body passes by under this rule, so most are never answered from the store",
+        );
+        problem.fix("write `key: { body: true }`, or `key: { body: { json: [fields] } }`");
+    }
+}

@@ -1,0 +1,56 @@
+//! `Age` (RFC 9111 §5.1): how old the sender thinks an answer is.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, header};
+
+use super::delta_seconds::DeltaSeconds;
+use super::list;
+
+/// The answer's `Age`: of several members the first; one that is no number of seconds is ignored.
+pub fn of(fields: &HeaderMap) -> Option<Duration> {
+    let line = fields.get(header::AGE)?;
+    let first = list::members(line.as_bytes()).next()?;
+    DeltaSeconds::parse(first).map(DeltaSeconds::duration)
+}
+
+/// The field value for an age, in whole seconds, rounded down, at most 2^31.
+pub fn value(age: Duration) -> HeaderValue {
+    HeaderValue::from(age.as_secs().min(DeltaSeconds::MAX.duration().as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_member_counts_and_only_digits_do() {
+        let table: &[(&[&str], Option<u64>)] = &[
+            (&[], None),
+            (&["0"], Some(0)),
+            (&["60"], Some(60)),
+            (&["60, 90"], Some(60)),
+            (&["60", "90"], Some(60)),
+            (&["99999999999"], Some(1 << 31)),
+            (&["-1"], None),
+            (&["1.5"], None),
+            (&["x, 60"], None),
+            (&[""], None),
+            (&["60;x=1"], None),
+        ];
+        for (lines, expected) in table {
+            let mut fields = HeaderMap::new();
+            for line in *lines {
+                fields.append(header::AGE, line.parse().unwrap());
+            }
+            assert_eq!(of(&fields).map(|a| a.as_secs()), *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_age_is_written_in_whole_seconds() {
+        for (age, text) in [(0, "0"), (1_999, "1"), (u64::MAX, "2147483648")] {
+            assert_eq!(value(Duration::from_millis(age)), text);
+        }
+    }
+}

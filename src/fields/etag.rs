@@ -1,0 +1,208 @@
+//! Entity tags and `If-None-Match` (RFC 9110 §8.8.3, §13.1.2).
+
+use http::{HeaderMap, header};
+
+/// An entity tag: an opaque validator, strong unless marked weak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntityTag<'a> {
+    weak: bool,
+    /// With its quotes.
+    opaque: &'a [u8],
+}
+
+impl<'a> EntityTag<'a> {
+    /// Reads a whole value; `W/` counts only in upper case (§8.8.3).
+    pub fn parse(text: &'a [u8]) -> Option<EntityTag<'a>> {
+        let (tag, rest) = Self::parse_prefix(text)?;
+        rest.is_empty().then_some(tag)
+    }
+
+    /// The tag of a response: only where there is exactly one `ETag` line, and a well-formed one.
+    pub fn of(fields: &'a HeaderMap) -> Option<EntityTag<'a>> {
+        let mut lines = fields.get_all(header::ETAG).iter();
+        let tag = Self::parse(lines.next()?.as_bytes().trim_ascii())?;
+        lines.next().is_none().then_some(tag)
+    }
+
+    /// Whether the tag is strong.
+    pub fn is_strong(&self) -> bool {
+        !self.weak
+    }
+
+    /// Strong comparison: equal, and neither is weak (§8.8.3.2).
+    pub fn strong_eq(&self, other: &EntityTag<'_>) -> bool {
+        !self.weak && !other.weak && self.opaque == other.opaque
+    }
+
+    /// Weak comparison: equal, weak or not (§8.8.3.2).
+    pub fn weak_eq(&self, other: &EntityTag<'_>) -> bool {
+        self.opaque == other.opaque
+    }
+
+    /// The tag that `text` begins with, and what follows it.
+    fn parse_prefix(text: &'a [u8]) -> Option<(EntityTag<'a>, &'a [u8])> {
+        let (weak, quoted) = match text.strip_prefix(b"W/") {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        // A backslash is no escape in an entity tag: the next quote ends it.
+        let inside = quoted.strip_prefix(b"\"")?;
+        let length = inside.iter().position(|b| *b == b'"')?;
+        let (opaque, rest) = quoted.split_at_checked(length + 2)?;
+        let valid = inside
+            .iter()
+            .take(length)
+            .all(|b| *b == b'!' || *b >= b'#' && *b != 0x7f);
+        valid.then_some((EntityTag { weak, opaque }, rest))
+    }
+}
+
+/// What a request's `If-None-Match` means for a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoneMatch {
+    /// The request has no such field.
+    Absent,
+    /// It names the response, or says `*`: the condition is false.
+    Matches,
+    /// It does not name the response: the condition is true.
+    Differs,
+}
+
+/// Evaluates `If-None-Match` against the response's tag, by weak comparison (§13.1.2).
+///
+/// `*` counts only alone. Reading a line ends at the first member that is no entity tag.
+pub fn if_none_match(request: &HeaderMap, tag: Option<EntityTag<'_>>) -> NoneMatch {
+    let lines = request.get_all(header::IF_NONE_MATCH);
+    let mut count = 0;
+    let mut star = false;
+    let mut listed = false;
+    for line in lines {
+        count += 1;
+        let line = line.as_bytes().trim_ascii();
+        star |= line == b"*";
+        listed |= tag.is_some_and(|tag| tags(line).any(|member| member.weak_eq(&tag)));
+    }
+    match count {
+        0 => NoneMatch::Absent,
+        1 if star => NoneMatch::Matches,
+        _ if listed => NoneMatch::Matches,
+        _ => NoneMatch::Differs,
+    }
+}
+
+/// The entity tags of one line, up to the first member that is none.
+fn tags(line: &[u8]) -> impl Iterator<Item = EntityTag<'_>> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let mut text = rest.take()?.trim_ascii_start();
+        while let Some(after) = text.strip_prefix(b",") {
+            text = after.trim_ascii_start();
+        }
+        let (tag, after) = EntityTag::parse_prefix(text)?;
+        let after = after.trim_ascii_start();
+        if !after.is_empty() && !after.starts_with(b",") {
+            return None;
+        }
+        rest = Some(after);
+        Some(tag)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entity_tags_are_quoted_and_weak_only_by_a_capital() {
+        let table: &[(&str, Option<bool>)] = &[
+            ("\"a\"", Some(true)),
+            ("\"\"", Some(true)),
+            ("W/\"a\"", Some(false)),
+            ("\"a\\\"", Some(true)), // a backslash is a plain character
+            ("\"a,b\"", Some(true)),
+            ("\"a;larder\"", Some(true)),
+            ("w/\"a\"", None),
+            ("a", None),
+            ("\"a", None),
+            ("a\"", None),
+            ("\"a b\"", None),
+            ("\"a\"b\"", None),
+            ("\"a\", \"b\"", None),
+            ("'a'", None),
+            ("", None),
+            ("W/", None),
+            ("\"", None),
+        ];
+        for (text, strong) in table {
+            let read = EntityTag::parse(text.as_bytes()).map(|t| t.is_strong());
+            assert_eq!(read, *strong, "{text}");
+        }
+    }
+
+    #[test]
+    fn comparison_follows_the_rfc_table() {
+        // RFC 9110 §8.8.3.2, its own examples.
+        let table = [
+            ("W/\"1\"", "W/\"1\"", false, true),
+            ("W/\"1\"", "W/\"2\"", false, false),
+            ("W/\"1\"", "\"1\"", false, true),
+            ("\"1\"", "\"1\"", true, true),
+        ];
+        for (one, other, strong, weak) in table {
+            let (a, b) = (
+                EntityTag::parse(one.as_bytes()),
+                EntityTag::parse(other.as_bytes()),
+            );
+            let (a, b) = (a.unwrap(), b.unwrap());
+            assert_eq!(a.strong_eq(&b), strong, "{one} {other}");
+            assert_eq!(a.weak_eq(&b), weak, "{one} {other}");
+            assert_eq!(b.weak_eq(&a), weak, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn a_response_with_two_tags_has_none() {
+        let mut fields = HeaderMap::new();
+        assert_eq!(EntityTag::of(&fields), None);
+        fields.append(header::ETAG, "\"a\"".parse().unwrap());
+        assert!(EntityTag::of(&fields).is_some());
+        fields.append(header::ETAG, "\"a\"".parse().unwrap());
+        assert_eq!(EntityTag::of(&fields), None);
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly_with_every_member() {
+        use NoneMatch::{Absent, Differs, Matches};
+        let table: &[(&[&str], Option<&str>, NoneMatch)] = &[
+            (&[], Some("\"a\""), Absent),
+            (&["\"a\""], Some("\"a\""), Matches),
+            (&["W/\"a\""], Some("\"a\""), Matches),
+            (&["\"a\""], Some("W/\"a\""), Matches),
+            (&["\"b\""], Some("\"a\""), Differs),
+            (&["\"b\", \"a\""], Some("\"a\""), Matches),
+            (&["\"b\",,  \"a\" "], Some("\"a\""), Matches),
+            (&[" , \"a\""], Some("\"a\""), Matches),
+            (&["\"b\"", "\"a\""], Some("\"a\""), Matches),
+            (&["\"x,y\", \"a\""], Some("\"a\""), Matches),
+            (&["\"x, \"a\""], Some("\"a\""), Differs),
+            (&["\"a\" \"b\""], Some("\"a\""), Differs),
+            (&["junk, \"a\""], Some("\"a\""), Differs),
+            (&["a"], Some("\"a\""), Differs),
+            (&["\"a\""], None, Differs),
+            (&["*"], Some("\"a\""), Matches),
+            (&["*"], None, Matches),
+            (&["*, \"b\""], Some("\"a\""), Differs),
+            (&["*", "\"b\""], Some("\"a\""), Differs),
+            (&["\"*\""], Some("\"a\""), Differs),
+            (&[""], Some("\"a\""), Differs),
+        ];
+        for (lines, tag, expected) in table {
+            let mut request = HeaderMap::new();
+            for line in *lines {
+                request.append(header::IF_NONE_MATCH, line.parse().unwrap());
+            }
+            let tag = tag.and_then(|t| EntityTag::parse(t.as_bytes()));
+            assert_eq!(if_none_match(&request, tag), *expected, "{lines:?} {tag:?}");
+        }
+    }
+}

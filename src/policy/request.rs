@@ -1,0 +1,186 @@
+//! What a request's fields ask for, read in one pass.
+//!
+//! Everything later on the path asks these flags, so that no field is looked up twice on a hit.
+
+use http::HeaderMap;
+
+use crate::fields::cache_control::CacheControl;
+use crate::fields::connection;
+
+/// What a request's fields say, as far as caching and forwarding care.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestDirectives {
+    /// `Cache-Control: no-store`: nothing of this exchange is stored (RFC 9111 §5.2.1.5).
+    pub no_store: bool,
+    /// `Cache-Control: only-if-cached`: answered from the store or with 504 (§5.2.1.7).
+    pub only_if_cached: bool,
+    /// `If-None-Match` or `If-Modified-Since`: what a store may evaluate (RFC 9110 §13.1).
+    pub conditional: bool,
+    /// `If-Match`, `If-Unmodified-Since`: what only the origin may evaluate.
+    pub origin_conditional: bool,
+    /// `If-Range`.
+    pub if_range: bool,
+    /// `Range`.
+    pub range: bool,
+    /// `Expect: 100-continue`.
+    pub expect_continue: bool,
+    /// `Upgrade`, and `Connection` names it (RFC 9110 §7.8).
+    pub upgrade: bool,
+}
+
+impl RequestDirectives {
+    /// Reads the fields once, in whatever order they came.
+    pub fn scan(fields: &HeaderMap) -> RequestDirectives {
+        let mut found = RequestDirectives::default();
+        let mut said = CacheControl::default();
+        for (name, value) in fields {
+            match name.as_str() {
+                "cache-control" => said.add_line(value.as_bytes()),
+                "if-none-match" | "if-modified-since" => found.conditional = true,
+                "if-match" | "if-unmodified-since" => found.origin_conditional = true,
+                "if-range" => found.if_range = true,
+                "range" => found.range = true,
+                "expect" => found.expect_continue |= value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
+                "upgrade" => found.upgrade = true,
+                _ => {}
+            }
+        }
+        found.no_store = said.no_store;
+        found.only_if_cached = said.only_if_cached;
+        // Rare enough to look `Connection` up only then.
+        found.upgrade = found.upgrade && connection::has_option(fields, "upgrade");
+        found
+    }
+
+    /// Whether the request asks for anything but the whole, unconditional representation.
+    pub fn asks_for_part(&self) -> bool {
+        self.conditional || self.origin_conditional || self.if_range || self.range
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+
+    fn scan(lines: &[(&str, &str)]) -> RequestDirectives {
+        let mut fields = HeaderMap::new();
+        for (name, value) in lines {
+            let name: HeaderName = name.parse().unwrap();
+            fields.append(name, value.parse().unwrap());
+        }
+        RequestDirectives::scan(&fields)
+    }
+
+    #[test]
+    fn each_field_sets_its_own_flag() {
+        let none = RequestDirectives::default();
+        let table: &[(&[(&str, &str)], RequestDirectives)] = &[
+            (&[], none),
+            (&[("accept", "*/*"), ("host", "a")], none),
+            (
+                &[("cache-control", "no-store")],
+                RequestDirectives {
+                    no_store: true,
+                    ..none
+                },
+            ),
+            (
+                &[("cache-control", "max-age=0, No-Store")],
+                RequestDirectives {
+                    no_store: true,
+                    ..none
+                },
+            ),
+            (
+                &[("cache-control", "x"), ("cache-control", "no-store")],
+                RequestDirectives {
+                    no_store: true,
+                    ..none
+                },
+            ),
+            (
+                &[("cache-control", "only-if-cached")],
+                RequestDirectives {
+                    only_if_cached: true,
+                    ..none
+                },
+            ),
+            (&[("cache-control", "no-cache"), ("pragma", "no-cache")], none),
+            (
+                &[("if-none-match", "*")],
+                RequestDirectives {
+                    conditional: true,
+                    ..none
+                },
+            ),
+            (
+                &[("if-modified-since", "x")],
+                RequestDirectives {
+                    conditional: true,
+                    ..none
+                },
+            ),
+            (
+                &[("if-match", "*")],
+                RequestDirectives {
+                    origin_conditional: true,
+                    ..none
+                },
+            ),
+            (
+                &[("if-unmodified-since", "x")],
+                RequestDirectives {
+                    origin_conditional: true,
+                    ..none
+                },
+            ),
+            (
+                &[("if-range", "x")],
+                RequestDirectives {
+                    if_range: true,
+                    ..none
+                },
+            ),
+            (
+                &[("range", "bytes=0-")],
+                RequestDirectives { range: true, ..none },
+            ),
+            (
+                &[("expect", "100-Continue")],
+                RequestDirectives {
+                    expect_continue: true,
+                    ..none
+                },
+            ),
+            (&[("expect", "x")], none),
+            (
+                &[("upgrade", "websocket"), ("connection", "keep-alive, Upgrade")],
+                RequestDirectives {
+                    upgrade: true,
+                    ..none
+                },
+            ),
+            (&[("upgrade", "websocket")], none), // §7.8: not named, so not asked for
+            (&[("connection", "upgrade")], none),
+        ];
+        for (lines, expected) in table {
+            assert_eq!(scan(lines), *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn conditions_and_ranges_ask_for_a_part() {
+        for name in [
+            "if-none-match",
+            "if-modified-since",
+            "if-match",
+            "if-unmodified-since",
+            "if-range",
+            "range",
+        ] {
+            assert!(scan(&[(name, "x")]).asks_for_part(), "{name}");
+        }
+        assert!(!scan(&[("accept", "x")]).asks_for_part());
+    }
+}
