@@ -56,7 +56,10 @@ async fn a_drain_under_load_finishes_every_answer_whole() {
     }
     let written = writer.response_to("POST").await;
     assert_eq!((written.status, written.text()), (200, "done"));
-    within("the drain", draining).await.unwrap();
+    assert!(
+        within("the drain", draining).await.unwrap(),
+        "nothing had to be cut off"
+    );
     assert!(
         tokio::net::TcpStream::connect(larder.address()).await.is_err(),
         "nothing listens any more"
@@ -71,7 +74,10 @@ async fn a_drain_ends_in_time_even_if_an_answer_does_not() {
     let mut client = larder.connect().await;
     client.send_request("GET", "/x", &[], b"").await;
     origin.seen("/x", 1).await;
-    within("the drain", larder.stop()).await;
+    assert!(
+        !within("the drain", larder.stop()).await,
+        "the answer was cut off"
+    );
     assert!(client.try_response_to("GET").await.is_err());
 }
 

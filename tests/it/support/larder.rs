@@ -8,6 +8,7 @@ use larder::app::{App, Options};
 use larder::clock::Clock;
 use larder::config::Config;
 use larder::origin::Connect;
+use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 
 use super::client::{Client, Response};
@@ -16,7 +17,10 @@ use super::origin::TestOrigin;
 
 /// A running Larder.
 pub struct TestLarder {
-    app: App,
+    /// Taken by the drain.
+    app: Mutex<Option<App>>,
+    listen: SocketAddr,
+    admin: SocketAddr,
     clock: Clock,
 }
 
@@ -71,7 +75,9 @@ impl LarderBuilder {
         };
         let app = App::start(self.config, options).await.expect("Larder starts");
         TestLarder {
-            app,
+            listen: app.listen_address(),
+            admin: app.admin_address(),
+            app: Mutex::new(Some(app)),
             clock: self.clock,
         }
     }
@@ -156,17 +162,18 @@ impl TestLarder {
 
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
-        self.app.listen_address()
+        self.listen
     }
 
     /// Serves a client over an in-memory pipe.
     pub fn serve(&self, pipe: DuplexStream) {
-        self.app.serve(pipe);
+        self.with_app(|app| app.serve_connection(pipe));
     }
 
     /// Puts other rules in force, as a reload would.
     pub fn replace_config(&self, yaml: &str, origin: &TestOrigin) {
-        self.app.replace_config(config(&whole_yaml(yaml, &origin.url())));
+        let config = config(&whole_yaml(yaml, &origin.url()));
+        self.with_app(|app| app.replace_config(config));
     }
 
     /// Moves time ahead.
@@ -221,7 +228,7 @@ impl TestLarder {
         if !all.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             all.push(("Host", "localhost"));
         }
-        let mut client = Client::connect(self.app.admin_address()).await;
+        let mut client = Client::connect(self.admin).await;
         client.request(method, target, &all, content).await.complete()
     }
 
@@ -248,8 +255,13 @@ impl TestLarder {
             .sum()
     }
 
-    /// Drains and stops.
-    pub async fn stop(&self) {
-        self.app.drain().await;
+    fn with_app(&self, effect: impl FnOnce(&App)) {
+        effect(self.app.lock().as_ref().expect("a Larder that was not stopped"));
+    }
+
+    /// Drains and stops; `true` when nothing had to be cut off.
+    pub async fn stop(&self) -> bool {
+        let app = self.app.lock().take().expect("a Larder that was not stopped");
+        app.drain().await
     }
 }
