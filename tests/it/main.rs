@@ -1,0 +1,28 @@
+//! The whole of Larder against origins that tests script.
+//!
+//! Every test starts its own origin and its own Larder on ports of their own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "test code fails by panicking, prints seeds, and runs tasks of its own"
+)]
+
+mod support;
+
+mod admin;
+mod bad_input;
+mod collapse;
+mod drain;
+mod identity;
+mod limits;
+mod reuse;
+mod schedules;
+mod shop;
+mod streaming;
+mod upgrades;
+mod validation;
+mod writes;

@@ -1,0 +1,267 @@
+//! Larder in process, on ports of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use larder::app::{App, Options};
+use larder::clock::Clock;
+use larder::config::Config;
+use larder::origin::Connect;
+use parking_lot::Mutex;
+use tokio::io::DuplexStream;
+
+use super::client::{Client, Response};
+use super::gate::within;
+use super::origin::TestOrigin;
+
+/// A running Larder.
+pub struct TestLarder {
+    /// Taken by the drain.
+    app: Mutex<Option<App>>,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    clock: Clock,
+}
+
+/// How a test wants Larder.
+pub struct LarderBuilder {
+    config: Config,
+    clock: Clock,
+    connect: Option<Arc<dyn Connect>>,
+}
+
+impl LarderBuilder {
+    fn of(config: Config) -> LarderBuilder {
+        LarderBuilder {
+            config,
+            clock: Clock::system(),
+            connect: None,
+        }
+    }
+
+    /// Larder before an origin that is reached by other means than a socket.
+    pub fn over(yaml: &str, connect: Arc<dyn Connect>) -> LarderBuilder {
+        let config = config(&whole_yaml(yaml, "http://127.0.0.1:9"));
+        LarderBuilder {
+            connect: Some(connect),
+            ..LarderBuilder::of(config)
+        }
+    }
+
+    /// Larder as a file of this repository says, but for ports and origin.
+    pub fn file(path: &str, origin: &TestOrigin) -> LarderBuilder {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let mut config = config(&std::fs::read_to_string(&path).expect("the file"));
+        config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.admin = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.origin.host = origin.address().ip().to_string();
+        config.origin.port = origin.address().port();
+        LarderBuilder::of(config)
+    }
+
+    /// A clock that only [`TestLarder::advance`] and tokio's time move.
+    pub fn manual_clock(mut self) -> LarderBuilder {
+        self.clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> TestLarder {
+        let options = Options {
+            clock: self.clock.clone(),
+            connect: self.connect,
+            ..Options::default()
+        };
+        let app = App::start(self.config, options).await.expect("Larder starts");
+        TestLarder {
+            listen: app.listen_address(),
+            admin: app.admin_address(),
+            app: Mutex::new(Some(app)),
+            clock: self.clock,
+        }
+    }
+}
+
+/// Reads a configuration that must be right.
+pub fn config(yaml: &str) -> Config {
+    match Config::from_yaml(yaml) {
+        Ok(config) => config,
+        Err(problems) => panic!("{problems}\nin\n{yaml}"),
+    }
+}
+
+/// The lines that a test does not care about, before the ones it does.
+pub fn whole_yaml(yaml: &str, origin: &str) -> String {
+    let mut text = String::new();
+    for (key, line) in [
+        ("listen:", "listen: 127.0.0.1:0"),
+        ("admin:", "admin: 127.0.0.1:0"),
+        ("origin:", "origin: ${ORIGIN}"),
+        ("workers:", "workers: 1"),
+    ] {
+        if !yaml.lines().any(|l| l.starts_with(key)) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text.push_str(yaml);
+    text.replace("${ORIGIN}", origin)
+}
+
+impl TestLarder {
+    /// Larder in front of `origin`, with a manual clock.
+    pub async fn start(yaml: &str, origin: &TestOrigin) -> TestLarder {
+        TestLarder::build(yaml, origin).manual_clock().start().await
+    }
+
+    /// Larder in front of `origin`; `yaml` needs only what the test is about.
+    pub fn build(yaml: &str, origin: &TestOrigin) -> LarderBuilder {
+        LarderBuilder::of(config(&whole_yaml(yaml, &origin.url())))
+    }
+
+    /// Larder in front of any origin at `url`.
+    pub async fn before(url: &str, yaml: &str) -> TestLarder {
+        LarderBuilder::of(config(&whole_yaml(yaml, url))).start().await
+    }
+
+    /// Asks again until `condition` holds.
+    pub async fn until(&self, what: &str, condition: impl AsyncFn(&TestLarder) -> bool) {
+        within(what, async {
+            while !condition(self).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Waits until this many requests follow others' fills.
+    pub async fn followers(&self, number: usize) {
+        let what = format!("{number} followers");
+        let number = number as f64;
+        self.until(&what, async |larder| {
+            larder.metric("larder_collapsed_followers", &[]).await == number
+        })
+        .await;
+    }
+
+    /// A value once it has stayed the same for a while.
+    pub async fn settled<T: PartialEq>(&self, value: impl Fn() -> T) -> T {
+        within("a value that settles", async {
+            let (mut last, mut same) = (value(), 0);
+            while same < 30 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                let next = value();
+                same = if next == last { same + 1 } else { 0 };
+                last = next;
+            }
+            last
+        })
+        .await
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Serves a client over an in-memory pipe.
+    pub fn serve(&self, pipe: DuplexStream) {
+        self.with_app(|app| app.serve_connection(pipe));
+    }
+
+    /// Puts other rules in force, as a reload would.
+    pub fn replace_config(&self, yaml: &str, origin: &TestOrigin) {
+        let config = config(&whole_yaml(yaml, &origin.url()));
+        self.with_app(|app| app.replace_config(config));
+    }
+
+    /// Moves time ahead.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// A client connection.
+    pub async fn connect(&self) -> Client {
+        Client::connect(self.address()).await
+    }
+
+    /// GET on a connection of its own; the answer must be whole.
+    pub async fn get(&self, target: &str) -> Response {
+        self.request("GET", target, &[], b"").await
+    }
+
+    /// GET with fields.
+    pub async fn get_with(&self, target: &str, fields: &[(&str, &str)]) -> Response {
+        self.request("GET", target, fields, b"").await
+    }
+
+    /// A request on a connection of its own; the answer must be whole.
+    pub async fn request(
+        &self,
+        method: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+        content: &[u8],
+    ) -> Response {
+        self.connect()
+            .await
+            .request(method, target, fields, content)
+            .await
+            .complete()
+    }
+
+    /// GET on the admin port.
+    pub async fn admin_get(&self, target: &str) -> Response {
+        self.admin(target, "GET", &[], b"").await
+    }
+
+    /// Any request on the admin port, with `Host: localhost` unless `fields` has another.
+    pub async fn admin(
+        &self,
+        target: &str,
+        method: &str,
+        fields: &[(&str, &str)],
+        content: &[u8],
+    ) -> Response {
+        let mut all = fields.to_vec();
+        if !all.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            all.push(("Host", "localhost"));
+        }
+        let mut client = Client::connect(self.admin).await;
+        client.request(method, target, &all, content).await.complete()
+    }
+
+    /// A purge; the receipt.
+    pub async fn purge(&self, json: &str) -> Response {
+        self.admin(
+            "/purge",
+            "POST",
+            &[("Content-Type", "application/json")],
+            json.as_bytes(),
+        )
+        .await
+    }
+
+    /// The sum of a counter over all its series that carry every one of `labels`.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let text = self.admin_get("/metrics").await;
+        let wanted: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
+        text.text()
+            .lines()
+            .filter(|line| line.split(['{', ' ']).next() == Some(name))
+            .filter(|line| wanted.iter().all(|label| line.contains(label.as_str())))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    fn with_app(&self, effect: impl FnOnce(&App)) {
+        effect(self.app.lock().as_ref().expect("a Larder that was not stopped"));
+    }
+
+    /// Drains and stops; `true` when nothing had to be cut off.
+    pub async fn stop(&self) -> bool {
+        let app = self.app.lock().take().expect("a Larder that was not stopped");
+        app.drain().await
+    }
+}

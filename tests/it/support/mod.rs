@@ -1,0 +1,23 @@
+//! What the tests stand on: an origin that can misbehave, Larder in process, a raw client.
+//!
+//! Nothing here goes beyond loopback, uses a fixed port, or sleeps where a condition can be awaited.
+
+mod answer;
+mod cache_status;
+mod client;
+mod gate;
+mod itself;
+mod larder;
+mod origin;
+mod rng;
+mod seen;
+mod wire;
+
+pub use answer::{Answer, Step};
+pub use client::{Client, End, Response};
+pub use gate::{Gate, within};
+pub use larder::{LarderBuilder, TestLarder};
+pub use origin::TestOrigin;
+pub use rng::Rng;
+pub use seen::Seen;
+pub use wire::{Broken, Left, Wire};

@@ -1,0 +1,420 @@
+//! After a write was answered nothing older is served, whatever was under way (the log's promise).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::support::{Answer, Client, End, Gate, Rng, TestLarder, TestOrigin};
+
+const SHOP: &str = "rules:
+  - { name: product, match: 'GET /products/{sku}', ttl: 1h, tags: ['product:{sku}'] }
+  - { name: products, match: GET /products, ttl: 1h }
+  - { name: stats, match: GET /stats, ttl: 1h }
+  - { match: 'PUT|DELETE /products/{sku}', invalidate: ['product:{sku}', products], timeout: 500ms }
+";
+
+/// An origin whose reads show the version that its writes raise.
+async fn versioned() -> (TestOrigin, Arc<AtomicU64>) {
+    let origin = TestOrigin::start().await;
+    let version = Arc::new(AtomicU64::new(0));
+    let read = Arc::clone(&version);
+    origin.on("GET /*", move |_| {
+        Answer::ok(read.load(Ordering::SeqCst).to_string())
+    });
+    let write = Arc::clone(&version);
+    origin.on("PUT /*", move |_| {
+        write.fetch_add(1, Ordering::SeqCst);
+        Answer::ok("written")
+    });
+    (origin, version)
+}
+
+#[tokio::test]
+async fn nothing_of_a_fill_that_a_write_overtook_is_served_after_the_writes_answer() {
+    let (origin, _) = versioned().await;
+    let larder = TestLarder::start(SHOP, &origin).await;
+    let gate = Gate::shut();
+    let script = gate.clone();
+    // The slow fill has read version 0 before it waits.
+    origin.on("GET /products/1", move |seen| match seen.before {
+        0 => Answer::ok("0").wait_first(&script),
+        _ => Answer::ok("1"),
+    });
+    let mut early = larder.connect().await;
+    early.send_request("GET", "/products/1", &[], b"").await;
+    origin.seen("GET /products/1", 1).await;
+
+    assert_eq!(larder.request("PUT", "/products/1", &[], b"{}").await.status, 200);
+
+    // Asked after the write's answer: it must not follow the fill that is still waiting.
+    let after = larder.get("/products/1").await;
+    assert_eq!(after.text(), "1");
+    gate.open();
+    assert_eq!(
+        early.response().await.status,
+        200,
+        "who asked before the write may get either"
+    );
+    for _ in 0..3 {
+        assert_eq!(larder.get("/products/1").await.text(), "1");
+    }
+    assert_eq!(larder.get("/products/1").await.reason(), "hit");
+}
+
+#[tokio::test]
+async fn an_overtaken_fill_is_not_stored_and_the_next_read_is() {
+    let (origin, _) = versioned().await;
+    let larder = TestLarder::start(SHOP, &origin).await;
+    let gate = Gate::shut();
+    let script = gate.clone();
+    origin.on("GET /products/1", move |seen| match seen.before {
+        0 => Answer::status(200).chunk("old").wait(&script).chunk(" end"),
+        _ => Answer::ok("new"),
+    });
+    let mut early = larder.connect().await;
+    early.send_request("GET", "/products/1", &[], b"").await;
+    early.head().await;
+    larder.request("PUT", "/products/1", &[], b"{}").await;
+    gate.open();
+    assert_eq!(
+        early.rest().await,
+        ("old end".into(), End::Complete),
+        "its client gets what it began"
+    );
+    let next = larder.get("/products/1").await;
+    assert_eq!((next.text(), next.cache_status().stored), ("new", true));
+    assert_eq!(larder.get("/products/1").await.reason(), "hit");
+    assert_eq!(origin.count("GET /products/1"), 2);
+}
+
+#[tokio::test]
+async fn followers_of_an_overtaken_fill_that_came_after_the_write_get_the_new_answer() {
+    let (origin, _) = versioned().await;
+    let larder = TestLarder::start(SHOP, &origin).await;
+    let gate = Gate::shut();
+    let script = gate.clone();
+    origin.on("GET /products/1", move |seen| match seen.before {
+        0 => Answer::status(200).chunk("old").wait(&script).chunk(""),
+        _ => Answer::ok("new"),
+    });
+    let mut before = Vec::new();
+    for _ in 0..5 {
+        let mut client = larder.connect().await;
+        client.send_request("GET", "/products/1", &[], b"").await;
+        client.head().await;
+        before.push(client);
+    }
+    larder.request("PUT", "/products/1", &[], b"{}").await;
+    let mut after: Vec<Client> = Vec::new();
+    for _ in 0..5 {
+        let mut client = larder.connect().await;
+        client.send_request("GET", "/products/1", &[], b"").await;
+        after.push(client);
+    }
+    for client in &mut after {
+        assert_eq!(client.response().await.text(), "new");
+    }
+    gate.open();
+    for client in &mut before {
+        assert_eq!(client.rest().await.0, "old");
+    }
+    assert!(origin.count("GET /products/1") <= 3);
+}
+
+#[tokio::test]
+async fn tags_known_only_from_the_answer_are_checked_when_its_head_arrives() {
+    let origin = TestOrigin::start().await;
+    let yaml = "rules:
+  - { name: page, match: 'GET /pages/{id}', ttl: 1h, tags: ['author:{response.x-author}'] }
+  - { match: 'PUT /authors/{a}', invalidate: ['author:{a}'] }
+";
+    let larder = TestLarder::start(yaml, &origin).await;
+    let gate = Gate::shut();
+    let script = gate.clone();
+    origin.on("GET /pages/1", move |seen| match seen.before {
+        0 => Answer::ok("old").field("X-Author", "ann").wait_first(&script),
+        _ => Answer::ok("new").field("X-Author", "ann"),
+    });
+    let mut leader = larder.connect().await;
+    leader.send_request("GET", "/pages/1", &[], b"").await;
+    origin.seen("GET /pages/1", 1).await;
+    larder.request("PUT", "/authors/ann", &[], b"{}").await;
+    // Nothing known of the fill matches the write yet: this one may join it, and must be let go.
+    let mut follower = larder.connect().await;
+    follower.send_request("GET", "/pages/1", &[], b"").await;
+    larder.followers(1).await;
+    gate.open();
+    assert_eq!(follower.response().await.text(), "new");
+    leader.response().await;
+    assert_eq!(larder.get("/pages/1").await.text(), "new");
+}
+
+#[tokio::test]
+async fn a_write_drops_its_tag_its_lists_and_nothing_else() {
+    let (origin, _) = versioned().await;
+    let larder = TestLarder::start(SHOP, &origin).await;
+    for path in ["/products/1", "/products/2", "/products", "/stats"] {
+        larder.get(path).await;
+    }
+    larder.request("PUT", "/products/1", &[], b"{}").await;
+    for (path, reason) in [
+        ("/products/1", "invalidated"),
+        ("/products", "invalidated"),
+        ("/products/2", "hit"),
+        ("/stats", "hit"),
+    ] {
+        assert_eq!(larder.get(path).await.reason(), reason, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_unsafe_method_drops_its_own_target_without_a_rule() {
+    let origin = TestOrigin::start().await;
+    origin.on("POST /named", |_| {
+        Answer::status(201)
+            .field("Location", "/made")
+            .field("Content-Location", "http://shop.test/also")
+    });
+    origin.on("POST /foreign", |_| {
+        Answer::status(201).field("Location", "http://other.test/x")
+    });
+    let larder = TestLarder::start("rules:\n  - { match: 'GET /**', ttl: 1h }\n", &origin).await;
+    for method in ["POST", "PUT", "DELETE", "PATCH", "FROB"] {
+        larder.get("/x").await;
+        larder.get("/x?page=2").await;
+        larder.request(method, "/x", &[], b"").await;
+        assert_eq!(larder.get("/x").await.reason(), "invalidated", "{method}");
+    }
+    for path in ["/made", "/also", "/x"] {
+        larder.get(path).await;
+    }
+    larder.request("POST", "/named", &[], b"").await;
+    assert_eq!(larder.get("/made").await.reason(), "invalidated", "Location");
+    assert_eq!(
+        larder.get("/also").await.reason(),
+        "invalidated",
+        "Content-Location"
+    );
+    larder.request("POST", "/foreign", &[], b"").await;
+    assert_eq!(
+        larder.get("/x").await.reason(),
+        "hit",
+        "another origin's names are not ours"
+    );
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        larder.request(method, "/x", &[], b"").await;
+        assert_eq!(larder.get("/x").await.reason(), "hit", "{method} is safe");
+    }
+}
+
+#[tokio::test]
+async fn outcomes_decide_what_a_write_drops() {
+    for (name, answer, by_rule, by_method) in [
+        ("200", Answer::ok("x"), true, true),
+        (
+            "303",
+            Answer::status(303).field("Location", "/elsewhere"),
+            true,
+            true,
+        ),
+        ("400", Answer::status(400), false, false),
+        ("404", Answer::status(404), false, false),
+        ("409", Answer::status(409), false, false),
+        ("500", Answer::status(500), true, false),
+        ("501", Answer::status(501), false, false),
+        ("502", Answer::status(502), true, false),
+        ("503", Answer::status(503), true, false),
+        ("504", Answer::status(504), true, false),
+        ("reset", Answer::ok("").reset_first(), true, true),
+        ("timeout", Answer::never(), true, true),
+        ("garbage", Answer::raw("SMTP ready\r\n\r\n"), true, true),
+        (
+            "half a head",
+            Answer::raw("HTTP/1.1 200 OK\r\nContent-"),
+            true,
+            true,
+        ),
+    ] {
+        let origin = TestOrigin::start().await;
+        origin.on("PUT /*", move |_| answer.clone());
+        let larder = TestLarder::start(SHOP, &origin).await;
+        larder.get("/products").await;
+        larder.get("/products/1").await;
+        let written = larder.request("PUT", "/products/1", &[], b"{}").await;
+        if matches!(name, "reset" | "garbage" | "half a head") {
+            assert_eq!(written.status, 502, "{name}");
+        }
+        let list = larder.get("/products").await.reason();
+        assert_eq!(list == "invalidated", by_rule, "{name}: the rule's items: {list}");
+        let own = larder.get("/products/1").await.reason();
+        assert_eq!(
+            own == "invalidated",
+            by_rule || by_method,
+            "{name}: its own target: {own}"
+        );
+        assert_eq!(
+            origin.count("PUT /products/1"),
+            1,
+            "{name}: a write is never sent twice"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_during_a_write_still_invalidates() {
+    let (origin, _) = versioned().await;
+    let larder = TestLarder::start(SHOP, &origin).await;
+    larder.get("/products/1").await;
+    let gate = Gate::shut();
+    let script = gate.clone();
+    origin.on("PUT /products/1", move |_| {
+        Answer::ok("written").wait_first(&script)
+    });
+    let mut client = larder.connect().await;
+    client.send_request("PUT", "/products/1", &[], b"{}").await;
+    origin.seen("PUT /products/1", 1).await;
+    client.reset();
+    gate.open();
+    larder
+        .until("the write's invalidation", async |larder| {
+            larder.get("/products/1").await.reason() == "invalidated"
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_soft_write_makes_stale_instead() {
+    let origin = TestOrigin::start().await;
+    let yaml = "rules:
+  - { name: item, match: 'GET /items/{id}', ttl: 1h, stale_while_revalidate: 1m }
+  - { match: 'PUT /notes/{id}', invalidate: [item], soft: true }
+";
+    let larder = TestLarder::start(yaml, &origin).await;
+    larder.get("/items/1").await;
+    larder.request("PUT", "/notes/1", &[], b"{}").await;
+    let served = larder.get("/items/1").await;
+    assert_eq!(
+        served.text(),
+        "/items/1 0",
+        "stale, served while a fresh one is fetched"
+    );
+    larder
+        .until("the fresh one", async |larder| {
+            larder.get("/items/1").await.text() == "/items/1 1"
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_written_answer_is_never_served_stale_on_errors() {
+    let (origin, _) = versioned().await;
+    let yaml = "rules:
+  - { name: item, match: 'GET /items/{id}', ttl: 1h, stale_if_error: 1d, stale_while_revalidate: 1d }
+  - { match: 'PUT /items/{id}', invalidate: [item] }
+";
+    let larder = TestLarder::start(yaml, &origin).await;
+    larder.get("/items/1").await;
+    larder.request("PUT", "/items/1", &[], b"{}").await;
+    origin.on("GET /items/1", |_| Answer::status(503));
+    assert_eq!(
+        larder.get("/items/1").await.status,
+        503,
+        "older than an acknowledged write"
+    );
+}
+
+#[tokio::test]
+async fn a_path_and_everything_below_it_is_dropped_by_its_pattern() {
+    let origin = TestOrigin::start().await;
+    let yaml = "rules:
+  - { match: 'GET /**', ttl: 1h }
+  - { match: POST /rebuild, invalidate: ['/reports/**', /single] }
+";
+    let larder = TestLarder::start(yaml, &origin).await;
+    let paths = [
+        "/reports",
+        "/reports/",
+        "/reports/a/b",
+        "/reportsx",
+        "/single",
+        "/single/x",
+    ];
+    for path in paths {
+        larder.get(path).await;
+    }
+    larder.request("POST", "/rebuild", &[], b"").await;
+    let reasons = [
+        "invalidated",
+        "invalidated",
+        "invalidated",
+        "hit",
+        "invalidated",
+        "hit",
+    ];
+    for (path, reason) in paths.into_iter().zip(reasons) {
+        assert_eq!(larder.get(path).await.reason(), reason, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_to_an_ambiguous_path_invalidates_by_its_decoded_form() {
+    let (origin, _) = versioned().await;
+    let larder = TestLarder::start(SHOP, &origin).await;
+    larder.get("/products/1").await;
+    larder.request("PUT", "/stuff/../products/1", &[], b"{}").await;
+    assert_eq!(larder.get("/products/1").await.reason(), "invalidated");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_posts_to_an_origin_that_closes_idle_connections_neither_fail_nor_double() {
+    let mut rng = Rng::from_env("ten_thousand_posts");
+    let origin = TestOrigin::start().await;
+    origin.on("POST /orders", |_| Answer::status(201));
+    let rests = parking_lot::Mutex::new(Rng::seeded(rng.next()));
+    origin.close_idle_after(move || Duration::from_millis(1) + rests.lock().rest(Duration::from_millis(300)));
+    let larder = Arc::new(TestLarder::start("", &origin).await);
+    let (clients, each) = (50_u64, 200_u64);
+    let mut running = Vec::new();
+    for client in 0..clients {
+        let larder = Arc::clone(&larder);
+        let mut rng = Rng::seeded(rng.next());
+        running.push(tokio::spawn(async move {
+            let mut connection = larder.connect().await;
+            let mut failed = Vec::new();
+            for order in 0..each {
+                tokio::time::sleep(rng.rest(Duration::from_millis(40))).await;
+                let number = format!("{client}-{order}");
+                let answer = connection
+                    .request("POST", "/orders", &[], number.as_bytes())
+                    .await;
+                if answer.status != 201 {
+                    failed.push((number, answer.status, answer.reason()));
+                }
+            }
+            failed
+        }));
+    }
+    let mut failed = Vec::new();
+    for client in running {
+        failed.extend(client.await.unwrap());
+    }
+    let mut orders: Vec<_> = origin
+        .requests("POST /orders")
+        .into_iter()
+        .map(|seen| seen.content)
+        .collect();
+    orders.sort();
+    let arrived = orders.len();
+    orders.dedup();
+    println!("10,000 POSTs over {} origin connections", origin.connections());
+    assert!(
+        origin.connections() > 100,
+        "connections were closed and made anew"
+    );
+    assert_eq!(failed, Vec::new(), "failed");
+    assert_eq!(
+        (arrived, orders.len()),
+        (10_000, 10_000),
+        "arrived, and distinct: none doubled"
+    );
+}
