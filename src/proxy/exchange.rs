@@ -13,11 +13,11 @@ use super::admit::{self, Admission};
 use super::problem::Refusal;
 use super::{Proxy, Ruling};
 use crate::clock::Now;
-use crate::config::{BodyKey, Forwarded, HostField, Rule};
+use crate::config::{Forwarded, HostField, Rule};
 use crate::fields::{connection, forwarded};
 use crate::origin::{RequestBody, StreamBody};
 use crate::policy::Reason;
-use crate::policy::key::{KeyBody, KeyedJson};
+use crate::policy::key::{self, KeyBody, KeyedJson};
 use crate::policy::request::RequestDirectives;
 use crate::route::{Captures, TemplateInput};
 use crate::server::{ConnState, InFlight};
@@ -118,25 +118,15 @@ impl Exchange {
     /// Whether the request may change something at the origin: an unsafe method that no rule
     /// declares a read, or one that an override field turns into such a method.
     pub fn is_write(&self) -> bool {
-        let declared_read = self.is_declared_read();
-        !self.head.method.is_safe() && !declared_read
-            || self.overridden_method().is_some_and(|method| !method.is_safe())
+        let unsafe_method = !self.head.method.is_safe() && !self.is_declared_read();
+        unsafe_method
+            || self.asked.method_override
+                && key::overriding_methods(&self.head.headers).any(|method| !method.is_safe())
     }
 
     /// Whether a `ttl` on an unsafe method declares the request a read.
     pub fn is_declared_read(&self) -> bool {
-        !self.head.method.is_safe() && self.rule.cache && self.rule.grants_freshness()
-    }
-
-    /// The method that a field such as `X-HTTP-Method-Override` asks the origin to use instead.
-    pub fn overridden_method(&self) -> Option<Method> {
-        if !self.asked.method_override {
-            return None;
-        }
-        ["x-http-method-override", "x-http-method", "x-method-override"]
-            .iter()
-            .find_map(|name| self.head.headers.get(*name))
-            .and_then(|value| Method::from_bytes(value.as_bytes().to_ascii_uppercase().as_slice()).ok())
+        self.rule.cache && key::is_declared_read(&self.rule, &self.head.method)
     }
 
     /// Why the request passes by whatever its key would be.
@@ -156,7 +146,7 @@ impl Exchange {
 
     /// Whether the rule's key needs content that has not been read.
     pub fn needs_body_for_key(&self) -> bool {
-        self.rule.key.body != BodyKey::Ignored && matches!(self.body, Content::Unread(_))
+        matches!(self.body, Content::Unread(_)) && key::wants_content(&self.rule, &self.head.method)
     }
 
     /// The content's part in the key before it is read.

@@ -15,9 +15,9 @@ use crate::body::Body;
 use crate::config::{Invalidate, Rule};
 use crate::invalidation::{Event, Matter, Strength, Tag, Write};
 use crate::origin::{OriginBody, OriginError, RequestBody, Sent};
-use crate::policy::Reason;
+use crate::policy::{Reason, key};
 use crate::policy::invalidation::{self, WriteOutcome};
-use crate::route::{Captures, Template, TemplateInput, invalidation_path};
+use crate::route::{Captures, Template, TemplateInput, invalidation_path, resolve};
 use crate::telemetry::{self, OutcomeKind, Source};
 
 impl Proxy {
@@ -99,55 +99,51 @@ impl Proxy {
     }
 
     /// Appends what a write invalidates; returns when the log has it.
+    ///
+    /// Fields that override method or path make two writes of one: which one the origin acted on
+    /// is not known here.
     fn announce(&self, exchange: &Exchange, outcome: WriteOutcome, answer: Option<&HeaderMap>) {
-        let raw = exchange.head.uri.path();
-        let plain = invalidation_path(raw);
-        let mut hard = Matter::default();
-        let mut soft = Matter::default();
-        let methods = [Some(exchange.head.method.clone()), exchange.overridden_method()];
-        for method in methods.into_iter().flatten() {
-            let effect = invalidation::effect(&method, exchange.is_declared_read(), outcome);
-            if effect.by_method {
-                hard.tags.push(Tag::Path(plain.clone()));
-                let named = answer.map(|fields| invalidation::named_paths(exchange.authority(), raw, fields));
-                hard.tags.extend(
-                    named
-                        .into_iter()
-                        .flatten()
-                        .map(|path| Tag::Path(invalidation_path(&path))),
-                );
-            }
-            if effect.by_rule {
-                self.by_rules(exchange, &method, raw, &plain, answer, &mut hard, &mut soft);
+        let fields = &exchange.head.headers;
+        let methods: Vec<Method> =
+            std::iter::once(exchange.head.method.clone()).chain(key::overriding_methods(fields)).collect();
+        let paths: Vec<&str> =
+            std::iter::once(exchange.head.uri.path()).chain(key::overriding_paths(fields)).collect();
+        let mut touched = Touched::default();
+        for method in &methods {
+            let effect = invalidation::effect(method, exchange.is_declared_read(), outcome);
+            for path in &paths {
+                if effect.by_method {
+                    self.by_method(exchange, path, answer, &mut touched.hard);
+                }
+                if effect.by_rule {
+                    self.by_rules(exchange, method, path, answer, &mut touched);
+                }
             }
         }
-        self.append_write(exchange, hard, Strength::Hard);
-        self.append_write(exchange, soft, Strength::Soft);
+        self.append_write(exchange, touched.hard, Strength::Hard);
+        self.append_write(exchange, touched.soft, Strength::Soft);
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "two matters are filled from one walk over the rules"
-    )]
+    /// What RFC 9111 §4.4 invalidates by itself: the target, and what the answer's `Location` and
+    /// `Content-Location` name.
+    fn by_method(&self, exchange: &Exchange, path: &str, answer: Option<&HeaderMap>, hard: &mut Matter) {
+        hard.tags.push(Tag::Path(invalidation_path(path)));
+        if let Some(fields) = answer {
+            let named = invalidation::named_paths(exchange.authority(), path, fields);
+            hard.tags.extend(named.iter().map(|path| Tag::Path(invalidation_path(path))));
+        }
+    }
+
     fn by_rules(
         &self,
         exchange: &Exchange,
         method: &Method,
-        raw: &str,
-        plain: &str,
+        path: &str,
         answer: Option<&HeaderMap>,
-        hard: &mut Matter,
-        soft: &mut Matter,
+        touched: &mut Touched,
     ) {
-        let rules = &exchange.ruling.config.rules;
-        let host = exchange.host();
-        let mut matched = rules.writes(method, host, raw);
-        if plain != raw {
-            // A path that passes by still invalidates, by the form that servers may read it as.
-            matched.extend(rules.writes(method, host, plain));
-        }
-        for found in matched {
-            let matter = if found.rule.soft { &mut *soft } else { &mut *hard };
+        for found in exchange.ruling.config.rules.writes(method, exchange.host(), path) {
+            let matter = if found.rule.soft { &mut touched.soft } else { &mut touched.hard };
             self.add_items(exchange, found.rule, &found.captures, answer, matter);
         }
     }
@@ -168,8 +164,12 @@ impl Proxy {
             match item {
                 Invalidate::Rule(name) => matter.tags.push(Tag::Rule(name.to_string())),
                 Invalidate::Tag(template) => render(rule, template, &input, Tag::Named, matter),
-                Invalidate::Path(template) => render(rule, template, &input, Tag::Path, matter),
-                Invalidate::Under(template) => render(rule, template, &input, Tag::Under, matter),
+                Invalidate::Path(template) => {
+                    render(rule, template, &input, |path| Tag::Path(resolve(&path)), matter);
+                }
+                Invalidate::Under(template) => {
+                    render(rule, template, &input, |path| Tag::Under(resolve(&path)), matter);
+                }
             }
         }
     }
@@ -190,6 +190,13 @@ impl Proxy {
         self.metrics
             .invalidated(Source::Write, telemetry::Strength::soft(soft));
     }
+}
+
+/// What a write touches, by how hard.
+#[derive(Default)]
+struct Touched {
+    hard: Matter,
+    soft: Matter,
 }
 
 /// Adds what a template stands for. One that cannot be filled stands for everything: an
