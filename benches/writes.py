@@ -30,7 +30,8 @@ rules:
 
 HOT = "/items/hot"
 IN_FLIGHT = 32
-# Dearer than this, beyond what the idle pair already differs by, counts as a cost.
+# Dearer than this, beyond what the idle pair already differs by, counts as a cost; on a machine
+# where the idle pair's own rounds differ by more, that is the noise and the bound.
 ALLOWED = 1.05
 
 
@@ -63,14 +64,15 @@ def request(number):
 
 
 def measure(pair, rounds, seconds):
-    """Median CPU time a hit of (idle, written), and the median ratio of the second to the first."""
+    """Medians of CPU time a hit (idle, written) and of their ratio, and the ratio's noise."""
     figures = []
     for _ in range(rounds):
         loads = [harness.wrk(p.pid, port, HOT, seconds) for p, port in pair]
         figures.append([load.cpu for load in loads])
     idle, written = zip(*figures)
     ratios = [w / i for i, w in figures]
-    return harness.median(idle), harness.median(written), harness.median(ratios)
+    middle = harness.median(ratios)
+    return harness.median(idle), harness.median(written), middle, max(ratios) / middle
 
 
 def main():
@@ -105,19 +107,19 @@ def main():
 def report(args, before, after, grown):
     rows = [
         (name, f"{idle:.2f}", f"{written:.2f}", f"{ratio:.3f}")
-        for name, (idle, written, ratio) in [
+        for name, (idle, written, ratio, _) in [
             ("before the writes", before),
             (f"after {args.writes:,} writes to one of them", after),
         ]
     ]
     header = ("µs CPU a hit", "idle log", "written log", "ratio")
-    cost = after[2] / before[2]
+    cost, allowed = after[2] / before[2], max(ALLOWED, before[3])
     print(harness.table(header, rows))
     print()
-    print(f"A hit over the written log costs {cost:.3f} x one over the idle log (at most {ALLOWED});")
+    print(f"A hit over the written log costs {cost:.3f} x one over the idle log (at most {allowed:.3f});")
     print(f"the log holds {grown / 2**20:.1f} MiB more. {harness.machine()}.")
-    if cost > ALLOWED:
-        raise Failed(f"{cost:.3f} is more than {ALLOWED}")
+    if cost > allowed:
+        raise Failed(f"{cost:.3f} is more than {allowed:.3f}")
 
 
 if __name__ == "__main__":

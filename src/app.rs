@@ -48,7 +48,9 @@ impl Default for Options {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,7 +88,10 @@ pub struct App {
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("listen", &self.listen).field("admin", &self.admin).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("listen", &self.listen)
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,7 +123,12 @@ impl App {
         listen: SocketAddr,
         admin: SocketAddr,
     ) -> Result<App, StartError> {
-        let Options { clock, connect, access_log, log_dropped } = options;
+        let Options {
+            clock,
+            connect,
+            access_log,
+            log_dropped,
+        } = options;
         let tasks = Tasks::new();
         let connect = connect.unwrap_or_else(|| Arc::new(Tcp::new(&config.origin)));
         let origin = Origin::new(&config.origin, connect, clock.clone(), tasks.clone());

@@ -26,9 +26,16 @@ pub struct Body {
 enum Kind {
     Empty,
     Bytes(Bytes),
-    Stored { content: Content, next: usize, left: u64 },
+    Stored {
+        content: Content,
+        next: usize,
+        left: u64,
+    },
     Origin(Box<OriginBody>),
-    Fill { reader: Reader, left: Option<u64> },
+    Fill {
+        reader: Reader,
+        left: Option<u64>,
+    },
 }
 
 /// Why content could not be sent whole; ends the client's connection, so that nobody takes a
@@ -45,7 +52,11 @@ pub enum BodyError {
 
 impl Body {
     fn new(kind: Kind) -> Self {
-        Body { kind, busy: None, line: None }
+        Body {
+            kind,
+            busy: None,
+            line: None,
+        }
     }
 
     /// No content.
@@ -61,7 +72,11 @@ impl Body {
     /// A stored response's content.
     pub fn stored(content: Content) -> Self {
         let left = content.len();
-        Self::new(Kind::Stored { content, next: 0, left })
+        Self::new(Kind::Stored {
+            content,
+            next: 0,
+            left,
+        })
     }
 
     /// The origin's content, straight through.

@@ -20,10 +20,21 @@ pub fn check(path: &Path, env: &BTreeMap<String, String>) -> (String, u8) {
         Ok(text) => text,
         Err(error) => return (format!("error: {name} cannot be read\n = why: {error}\n"), 2),
     };
-    match load(Some(Source { name: name.clone(), text }), env, &Overrides::default()) {
+    match load(
+        Some(Source {
+            name: name.clone(),
+            text,
+        }),
+        env,
+        &Overrides::default(),
+    ) {
         Ok(Loaded { config, warnings }) => {
             let mut out: String = warnings.iter().map(|warning| format!("{warning}\n")).collect();
-            out.push_str(&format!("{name}: {}{}\n", counted("valid", warnings.len(), "warning"), summary(&config)));
+            out.push_str(&format!(
+                "{name}: {}{}\n",
+                counted("valid", warnings.len(), "warning"),
+                summary(&config)
+            ));
             (out, u8::from(!warnings.is_empty()))
         }
         Err(problems) => {
@@ -44,9 +55,16 @@ fn counted(word: &str, count: usize, what: &str) -> String {
 /// What the file comes to, in one line.
 fn summary(config: &Config) -> String {
     let rules = config.rules.rules().len();
-    let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
+    let rules = if rules == 1 {
+        "1 rule".to_owned()
+    } else {
+        format!("{rules} rules")
+    };
     let memory = config.store.memory >> 20;
-    format!("; {rules}, {} -> {}:{}, {memory} MiB", config.listen, config.origin.host, config.origin.port)
+    format!(
+        "; {rules}, {} -> {}:{}, {memory} MiB",
+        config.listen, config.origin.host, config.origin.port
+    )
 }
 
 #[cfg(test)]

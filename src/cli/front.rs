@@ -4,7 +4,9 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use crate::app::{App, Options};
 use crate::config::Config;
+use crate::telemetry::StdoutSink;
 
 /// Why Larder did not start.
 pub type StartFailure = Box<dyn std::error::Error + Send + Sync>;
@@ -34,7 +36,25 @@ impl std::fmt::Debug for Front {
     }
 }
 
-/// Brings up the real one.
-pub fn start(_config: Config) -> Pin<Box<dyn Future<Output = Result<Front, StartFailure>> + Send>> {
-    Box::pin(async { Err("this build has no data path".into()) })
+/// Brings up the real one, its access log on standard output.
+pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Front, StartFailure>> + Send>> {
+    Box::pin(async move {
+        let log = StdoutSink::start();
+        let options = Options {
+            access_log: log.sink,
+            log_dropped: log.dropped,
+            ..Options::default()
+        };
+        let app = App::start(config, options).await?;
+        let (listen, admin) = (app.listen_address(), app.admin_address());
+        let drain: Drain = Box::new(move || {
+            Box::pin(async move {
+                let drained = app.drain().await;
+                // The last lines leave here.
+                drop(log.guard);
+                drained
+            })
+        });
+        Ok(Front { listen, admin, drain })
+    })
 }

@@ -14,6 +14,8 @@ const SHOWN: usize = 100;
 /// The problems found so far.
 pub(super) struct Report {
     source: Option<Arc<Source>>,
+    /// Where each line but the first begins.
+    lines: Vec<usize>,
     problems: Vec<Problem>,
     /// Takes the problems past `KEPT`.
     spare: Problem,
@@ -23,8 +25,16 @@ pub(super) struct Report {
 impl Report {
     /// Nothing wrong yet.
     pub fn new(source: Option<Arc<Source>>) -> Self {
+        let text = source.as_ref().map_or("", |source| source.text.as_str());
+        let lines = text
+            .bytes()
+            .enumerate()
+            .filter(|(_, b)| *b == b'\n')
+            .map(|(at, _)| at + 1)
+            .collect();
         Report {
             source,
+            lines,
             problems: Vec::new(),
             spare: blank(),
             dropped: 0,
@@ -55,9 +65,9 @@ impl Report {
 
     /// The line a place is on, from 1; 0 for places outside the file.
     pub fn line(&self, place: &Place) -> usize {
-        match (&self.source, place) {
-            (Some(source), Place::File(range)) => source.position(range.start).0,
-            (_, Place::File(_) | Place::Given { .. } | Place::Nowhere) => 0,
+        match place {
+            Place::File(range) => self.lines.partition_point(|start| *start <= range.start) + 1,
+            Place::Given { .. } | Place::Nowhere => 0,
         }
     }
 

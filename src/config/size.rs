@@ -83,7 +83,7 @@ mod tests {
                 "big",
                 "write a whole number of bytes, or one with KiB, MiB or GiB, such as 64MiB",
             ),
-            ("99999999GiB", "write a smaller size"),
+            ("99999999999GiB", "write a smaller size"),
             ("9223372036854775808", "write a smaller size"),
         ] {
             assert_eq!(parse(text).unwrap_err(), fix, "{text}");

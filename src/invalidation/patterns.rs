@@ -71,7 +71,10 @@ pub fn literal(text: &str) -> String {
 
 /// Whether a pattern can be read; the error is a sentence for its writer.
 pub fn check_pattern(glob: &str) -> Result<(), String> {
-    let built = GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
+    let built = GlobBuilder::new(glob)
+        .literal_separator(true)
+        .backslash_escape(true)
+        .build();
     built.map(drop).map_err(|error| error.kind().to_string())
 }
 

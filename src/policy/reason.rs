@@ -44,13 +44,13 @@ reasons! {
     VaryMiss = "vary-miss", vary_miss;
     /// What is stored has outlived its freshness.
     Stale = "stale", stale;
-    /// The method is not one whose answers are reused.
+    /// The method's answers are not reused: no `ttl` declares it a read, or it is HEAD with nothing stored.
     Method = "method", method;
     /// `enabled: false`: everything passes through.
     Disabled = "disabled", bypass;
     /// The rule says `cache: false`.
     CacheOff = "cache-off", bypass;
-    /// The request carries credentials that neither `share` nor `key` of the rule names.
+    /// The request carries credentials that neither `share` nor `key` of the rule names, and the answer does not call itself public.
     Credentials = "credentials", bypass;
     /// `share: {per: ...}` and the request lacks what the answer is shared by.
     NoIdentity = "no-identity", bypass;
@@ -101,11 +101,11 @@ reasons! {
     SetCookie = "set-cookie", uri_miss;
     /// The request had `Authorization` and the answer does not allow sharing (RFC 9111 §3.5).
     Authorization = "authorization", uri_miss;
-    /// The rule's `ttl` does not cover this status, and the origin gave it no freshness.
+    /// The rule's `ttl` does not cover this status and the origin gave it no freshness, or no cache may store it.
     Status = "status", uri_miss;
-    /// Neither rule nor origin made the answer fresh for any time, and it has no validator.
+    /// The answer would be stale at once, and has neither a validator nor a stale window.
     NoFreshness = "no-freshness", uri_miss;
-    /// The answer is partial content (206) or answers a conditional.
+    /// The answer is partial content (206), interim, or answers a conditional or a range.
     Partial = "partial", uri_miss;
     /// The content is larger than `max_object`.
     TooLarge = "too-large", uri_miss;
@@ -149,4 +149,59 @@ reasons! {
     Draining = "draining", none;
     /// A defect in Larder ended the request; the log has the details.
     Internal = "internal", none;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::list::is_token;
+
+    const PAGE: &str = include_str!("../../docs/reasons.md");
+
+    #[test]
+    fn the_page_lists_every_reason_in_order_with_its_words() {
+        let rows: Vec<&str> = PAGE.lines().filter(|line| line.starts_with("| `")).collect();
+        assert_eq!(rows.len(), Reason::ALL.len(), "as many rows as reasons");
+        for (row, reason) in rows.into_iter().zip(Reason::ALL) {
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+            let forward_word = reason
+                .forward_word()
+                .map_or("-".to_owned(), |word| format!("`{word}`"));
+            let expected = [
+                &format!("`{}`", reason.word()),
+                forward_word.as_str(),
+                reason.explanation(),
+            ];
+            assert_eq!(cells[..3], expected, "{reason:?}");
+            assert!(
+                cells.len() == 4 && cells[3].ends_with(['.', '?']),
+                "{reason:?}: advice"
+            );
+        }
+    }
+
+    #[test]
+    fn words_are_tokens_and_each_stands_for_one_reason() {
+        let mut words: Vec<&str> = Reason::ALL.iter().map(|reason| reason.word()).collect();
+        // RFC 9211 §2.8, RFC 9651 §3.3.4: a token begins with a letter.
+        assert!(
+            words
+                .iter()
+                .all(|w| is_token(w.as_bytes()) && w.starts_with(|c: char| c.is_ascii_alphabetic()))
+        );
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn explanations_are_sentences() {
+        for reason in Reason::ALL {
+            let text = reason.explanation();
+            assert!(
+                text.ends_with('.') && text.trim() == text && !text.contains("  "),
+                "{reason:?}"
+            );
+        }
+    }
 }

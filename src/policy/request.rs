@@ -26,6 +26,8 @@ pub struct RequestDirectives {
     pub expect_continue: bool,
     /// `Upgrade`, and `Connection` names it (RFC 9110 §7.8).
     pub upgrade: bool,
+    /// A field such as `X-HTTP-Method-Override`: the origin may act on another method.
+    pub method_override: bool,
 }
 
 impl RequestDirectives {
@@ -42,6 +44,9 @@ impl RequestDirectives {
                 "range" => found.range = true,
                 "expect" => found.expect_continue |= value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
                 "upgrade" => found.upgrade = true,
+                "x-http-method-override" | "x-http-method" | "x-method-override" => {
+                    found.method_override = true;
+                }
                 _ => {}
             }
         }

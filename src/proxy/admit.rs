@@ -18,7 +18,12 @@ pub(super) enum Admission {
 }
 
 /// Checks a request's head; the refusal if it is not let in.
-pub(super) fn check(head: &Parts, length: Option<u64>, limits: &Limits, pseudonym: &Pseudonym) -> Result<(), Refusal> {
+pub(super) fn check(
+    head: &Parts,
+    length: Option<u64>,
+    limits: &Limits,
+    pseudonym: &Pseudonym,
+) -> Result<(), Refusal> {
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::MethodRefused);
     }
@@ -48,7 +53,11 @@ fn target_length(uri: &Uri) -> usize {
 fn check_host(head: &Parts) -> Result<(), Refusal> {
     let mut lines = head.headers.get_all(header::HOST).iter();
     let host = match (lines.next(), lines.next()) {
-        (Some(line), None) => line.to_str().ok().filter(|host| is_authority(host)).ok_or(Refusal::BadRequest)?,
+        (Some(line), None) => line
+            .to_str()
+            .ok()
+            .filter(|host| is_authority(host))
+            .ok_or(Refusal::BadRequest)?,
         (None, _) if head.version < Version::HTTP_11 => return Ok(()),
         (None, _) | (Some(_), Some(_)) => return Err(Refusal::BadRequest),
     };
@@ -68,7 +77,10 @@ fn is_authority(text: &str) -> bool {
 pub(super) fn authority<'h>(uri: &'h Uri, fields: &'h HeaderMap) -> &'h str {
     match uri.authority() {
         Some(authority) => authority.as_str(),
-        None => fields.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(""),
+        None => fields
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or(""),
     }
 }
 
@@ -85,7 +97,9 @@ mod tests {
     }
 
     fn limits() -> Limits {
-        crate::config::Config::from_yaml("origin: http://127.0.0.1:1").expect("a configuration").limits
+        crate::config::Config::from_yaml("origin: http://127.0.0.1:1")
+            .expect("a configuration")
+            .limits
     }
 
     fn larder(name: &str) -> Pseudonym {
@@ -102,7 +116,12 @@ mod tests {
             ("/", &[("host", "")], v11, Ok(())),
             ("/", &[], Version::HTTP_10, Ok(())),
             ("/", &[], v11, Err(Refusal::BadRequest)),
-            ("/", &[("host", "a"), ("host", "a")], v11, Err(Refusal::BadRequest)),
+            (
+                "/",
+                &[("host", "a"), ("host", "a")],
+                v11,
+                Err(Refusal::BadRequest),
+            ),
             ("/", &[("host", "a, b")], v11, Err(Refusal::BadRequest)),
             ("/", &[("host", "user@a")], v11, Err(Refusal::BadRequest)),
             ("/", &[("host", "a/b")], v11, Err(Refusal::BadRequest)),
@@ -111,7 +130,12 @@ mod tests {
             ("http://a/x", &[("host", "a:80")], v11, Err(Refusal::BadRequest)),
         ];
         for (target, fields, version, expected) in table {
-            let checked = check(&head(target, fields, *version), None, &limits(), &larder("larder-1"));
+            let checked = check(
+                &head(target, fields, *version),
+                None,
+                &limits(),
+                &larder("larder-1"),
+            );
             assert_eq!(checked, *expected, "{target} {fields:?}");
         }
     }
@@ -119,7 +143,12 @@ mod tests {
     #[test]
     fn a_request_that_has_been_here_before_is_a_loop() {
         let fields = [("host", "a"), ("via", "1.1 other, 1.1 larder-1")];
-        let checked = check(&head("/", &fields, Version::HTTP_11), None, &limits(), &larder("larder-1"));
+        let checked = check(
+            &head("/", &fields, Version::HTTP_11),
+            None,
+            &limits(),
+            &larder("larder-1"),
+        );
         assert_eq!(checked, Err(Refusal::Loop));
     }
 
@@ -130,9 +159,15 @@ mod tests {
         limits.request_body = Some(5);
         let v11 = Version::HTTP_11;
         let long = head("/0123456789", &[("host", "a")], v11);
-        assert_eq!(check(&long, None, &limits, &larder("l")), Err(Refusal::UriTooLong));
+        assert_eq!(
+            check(&long, None, &limits, &larder("l")),
+            Err(Refusal::UriTooLong)
+        );
         let short = head("/", &[("host", "a")], v11);
-        assert_eq!(check(&short, Some(6), &limits, &larder("l")), Err(Refusal::RequestTooLarge));
+        assert_eq!(
+            check(&short, Some(6), &limits, &larder("l")),
+            Err(Refusal::RequestTooLarge)
+        );
         assert_eq!(check(&short, Some(5), &limits, &larder("l")), Ok(()));
     }
 }

@@ -159,8 +159,13 @@ impl Flights {
             && may_follow(flight)
         {
             self.followers.fetch_add(1, Ordering::Relaxed);
-            let waiting = Some(Waiting { followers: self.followers.clone() });
-            return Joined::Follow(Follow { flight: flight.clone(), waiting });
+            let waiting = Some(Waiting {
+                followers: self.followers.clone(),
+            });
+            return Joined::Follow(Follow {
+                flight: flight.clone(),
+                waiting,
+            });
         }
         let (lead, follow) = self.lead(key.clone(), stamp, replaces);
         under_way.insert(key, lead.flight.clone());
@@ -174,9 +179,25 @@ impl Flights {
 
     fn lead(self: &Arc<Self>, key: FlightKey, stamp: Order, replaces: u8) -> (Lead, Follow) {
         let (sender, phase) = watch::channel(Phase::Waiting);
-        let flight = Arc::new(Flight { key, stamp, replaces, leader_gone: AtomicBool::new(false), phase });
-        let lead = Lead { flight: flight.clone(), flights: self.clone(), phase: sender };
-        (lead, Follow { flight, waiting: None })
+        let flight = Arc::new(Flight {
+            key,
+            stamp,
+            replaces,
+            leader_gone: AtomicBool::new(false),
+            phase,
+        });
+        let lead = Lead {
+            flight: flight.clone(),
+            flights: self.clone(),
+            phase: sender,
+        };
+        (
+            lead,
+            Follow {
+                flight,
+                waiting: None,
+            },
+        )
     }
 
     /// How many requests wait for another request's fill.
@@ -186,7 +207,10 @@ impl Flights {
 
     fn leave(&self, flight: &Arc<Flight>) {
         let mut under_way = self.under_way.lock();
-        if under_way.get(&flight.key).is_some_and(|listed| Arc::ptr_eq(listed, flight)) {
+        if under_way
+            .get(&flight.key)
+            .is_some_and(|listed| Arc::ptr_eq(listed, flight))
+        {
             under_way.remove(&flight.key);
         }
     }
@@ -205,11 +229,6 @@ impl Lead {
     /// Nobody joins from here on; those who follow go on.
     pub fn close(&self) {
         self.flights.leave(&self.flight);
-    }
-
-    /// The order of the log that the fill was stamped with.
-    pub fn stamp(&self) -> Order {
-        self.flight.stamp
     }
 }
 

@@ -16,9 +16,9 @@ use crate::clock::Now;
 use crate::config::{BodyKey, Forwarded, HostField, Rule};
 use crate::fields::{connection, forwarded};
 use crate::origin::{RequestBody, StreamBody};
+use crate::policy::Reason;
 use crate::policy::key::{KeyBody, KeyedJson};
 use crate::policy::request::RequestDirectives;
-use crate::policy::Reason;
 use crate::route::{Captures, TemplateInput};
 use crate::server::{ConnState, InFlight};
 
@@ -81,10 +81,17 @@ impl Exchange {
         let busy = Some(connection.begin());
         let (head, incoming) = request.into_parts();
         let length = incoming.size_hint().exact();
-        let body = if incoming.is_end_stream() { Content::Empty } else { Content::Unread(incoming) };
+        let body = if incoming.is_end_stream() {
+            Content::Empty
+        } else {
+            Content::Unread(incoming)
+        };
         let checked = admit::check(&head, length, &ruling.config.limits, &proxy.pseudonym);
         let authority = admit::authority(&head.uri, &head.headers);
-        let matched = ruling.config.rules.find(&head.method, without_port(authority), head.uri.path());
+        let matched = ruling
+            .config
+            .rules
+            .find(&head.method, without_port(authority), head.uri.path());
         let (rule, captures) = (matched.rule.clone(), matched.captures);
         let asked = RequestDirectives::scan(&head.headers);
         let ruling = ruling.clone();
@@ -174,7 +181,9 @@ impl Exchange {
     pub async fn read_body(&mut self) -> Result<(), NotRead> {
         let limits = &self.ruling.config.limits;
         let (most, patience) = (limits.key_body, limits.body_timeout);
-        let Content::Unread(incoming) = &mut self.body else { return Ok(()) };
+        let Content::Unread(incoming) = &mut self.body else {
+            return Ok(());
+        };
         if incoming.size_hint().lower() > most as u64 {
             return Err(NotRead::TooLarge);
         }
@@ -213,7 +222,11 @@ impl Exchange {
 
     fn stream(&self, incoming: Incoming, read: Bytes) -> StreamBody {
         let limits = &self.ruling.config.limits;
-        let before = if read.is_empty() { VecDeque::new() } else { VecDeque::from([read]) };
+        let before = if read.is_empty() {
+            VecDeque::new()
+        } else {
+            VecDeque::from([read])
+        };
         StreamBody::resumed(before, incoming, limits.request_body, limits.body_timeout)
     }
 
@@ -245,8 +258,14 @@ impl Exchange {
 
     /// The request's identifier: the client's own where it is trusted, else one of Larder's.
     pub fn request_id(&self, proxy: &Proxy) -> HeaderValue {
-        let theirs = self.head.headers.get(X_REQUEST_ID).filter(|_| self.ruling.config.log.trust_request_id);
-        theirs.unwrap_or_else(|| self.request_id.get_or_init(|| proxy.new_request_id())).clone()
+        let theirs = self
+            .head
+            .headers
+            .get(X_REQUEST_ID)
+            .filter(|_| self.ruling.config.log.trust_request_id);
+        theirs
+            .unwrap_or_else(|| self.request_id.get_or_init(|| proxy.new_request_id()))
+            .clone()
     }
 
     /// The request's fields as they go to the origin: end-to-end ones only, with `Via`, `Host`

@@ -17,12 +17,12 @@ use crate::clock::Now;
 use crate::config::Rule;
 use crate::fields::connection;
 use crate::fields::via::Pseudonym;
-use crate::invalidation::{Mark, Subject, TagId};
+use crate::invalidation::{Mark, TagId};
 use crate::origin::{OriginBody, OriginError, Outgoing, RequestBody};
+use crate::policy::freshness::Times;
 use crate::policy::key::{CacheKey, Lookup};
 use crate::policy::reuse::Validity;
 use crate::policy::storing::{self, RequestFacts, Storing, Terms};
-use crate::policy::freshness::Times;
 use crate::policy::vary::Selecting;
 use crate::policy::{Reason, validation};
 use crate::store::{Content, Parts, Reservation, StoredResponse};
@@ -50,7 +50,14 @@ impl Order {
             any_credential: lookup.credentials != crate::policy::key::CredentialState::Absent,
             no_store: exchange.asked.no_store,
         };
-        Self { exchange: exchange.clone(), key: lookup.key, facts, target: lookup.fill_target, body, base }
+        Self {
+            exchange: exchange.clone(),
+            key: lookup.key,
+            facts,
+            target: lookup.fill_target,
+            body,
+            base,
+        }
     }
 
     fn rule(&self) -> &Rule {
@@ -71,10 +78,9 @@ impl Order {
         ] {
             fields.remove(name);
         }
-        let conditional = self
-            .base
-            .as_ref()
-            .is_some_and(|base| validation::add_validators(&mut fields, &base.entry.fields, base.strong_only));
+        let conditional = self.base.as_ref().is_some_and(|base| {
+            validation::add_validators(&mut fields, &base.entry.fields, base.strong_only)
+        });
         let body = if self.body.is_empty() {
             RequestBody::Empty
         } else {
@@ -113,14 +119,20 @@ impl Proxy {
             let (outgoing, conditional) = order.outgoing(&self);
             let answered = self.origin.forward(outgoing).await;
             let received = self.clock.now();
-            self.account_origin(order.rule(), answered.as_ref().map(Response::status).ok(), sent, received);
+            self.account_origin(
+                order.rule(),
+                answered.as_ref().map(Response::status).ok(),
+                sent,
+                received,
+            );
             let fetched = Fetched { mark, sent, received };
             let base = order.base.clone().filter(|_| conditional);
             match (answered, base) {
                 (Err(error), _) => return self.fill_failed(&order, &lead, error),
                 (Ok(answer), Some(base)) if answer.status() == StatusCode::NOT_MODIFIED => {
                     if validation::confirms(&base.entry.fields, answer.headers())
-                        && self.freshened(&order, &lead, &base, &answer, &fetched) {
+                        && self.freshened(&order, &lead, &base, &answer, &fetched)
+                    {
                         return;
                     }
                     // It speaks of another response; or a write came meanwhile, and what was
@@ -155,14 +167,22 @@ impl Proxy {
         connection::strip_response(&mut update);
         let fields = validation::freshen(&base.entry.fields, &update);
         let times = storing::times(order.rule(), &fields, fetched.sent, fetched.received);
-        let judged =
-            storing::judge(order.rule(), &order.facts, base.entry.status, &fields, &times, fetched.received);
+        let judged = storing::judge(
+            order.rule(),
+            &order.facts,
+            base.entry.status,
+            &fields,
+            &times,
+            fetched.received,
+        );
         let terms = match judged {
             Storing::Store(terms) => terms,
             Storing::Skip(_) => base.entry.terms,
         };
         let terms = self.spread(order.rule(), terms, &order.key);
-        let tags = self.tags(&order.exchange, &fields).unwrap_or_else(|| base.entry.tags.to_vec());
+        let tags = self
+            .tags(&order.exchange, &fields)
+            .unwrap_or_else(|| base.entry.tags.to_vec());
         let renewed = Arc::new(StoredResponse::new(Parts {
             fields,
             times,
@@ -220,7 +240,10 @@ impl Proxy {
                 }
                 self.not_stored(order.rule(), reason);
                 let response = Some(LeaderAnswer::Forwarded(Box::new(answer)));
-                let private = ForLeader { reason, response: parking_lot::Mutex::new(response) };
+                let private = ForLeader {
+                    reason,
+                    response: parking_lot::Mutex::new(response),
+                };
                 lead.announce(Phase::Private(Arc::new(private)));
             }
         }
@@ -244,14 +267,18 @@ impl Proxy {
         };
         let fields = storing::storable_fields(rule, answer.headers());
         let request = &order.exchange.head.headers;
-        let selecting = Selecting::of(&fields, request, rule.ignore_origin.vary)
-            .map_err(|_star| Reason::VaryStar)?;
+        let selecting =
+            Selecting::of(&fields, request, rule.ignore_origin.vary).map_err(|_star| Reason::VaryStar)?;
         let tags = self.tags(&order.exchange, &fields).ok_or(Reason::TooManyTags)?;
         let length = answer.body().size_hint().exact();
         if length.is_some_and(|length| length > rule.max_object) {
             return Err(Reason::TooLarge);
         }
-        let room = self.memory.budget().reserve(length.unwrap_or(0)).ok_or(Reason::NoRoom)?;
+        let room = self
+            .memory
+            .budget()
+            .reserve(length.unwrap_or(0))
+            .ok_or(Reason::NoRoom)?;
         Ok(Keep {
             mark: fetched.mark,
             times,
@@ -271,7 +298,11 @@ impl Proxy {
         let (stream, writer) = Stream::new();
         let seat = stream.read();
         let arrival = Arc::new(keep.arrival(&head, stream, seat));
-        let mut filling = Filling { keep, writer, taken: 0 };
+        let mut filling = Filling {
+            keep,
+            writer,
+            taken: 0,
+        };
         let mut announced = false;
         let last = loop {
             if body.is_end_stream() {
@@ -345,7 +376,10 @@ impl Proxy {
             return terms;
         }
         let seed = u64::try_from(key.place() & u128::from(u64::MAX)).unwrap_or_default();
-        Terms { lifetime: crate::policy::freshness::spread(terms.lifetime, rule.jitter, seed), ..terms }
+        Terms {
+            lifetime: crate::policy::freshness::spread(terms.lifetime, rule.jitter, seed),
+            ..terms
+        }
     }
 }
 
@@ -454,11 +488,4 @@ pub(super) fn clean_answer(fields: &mut HeaderMap, pseudonym: &Pseudonym) {
     connection::strip_response(fields);
     fields.remove(header::CONTENT_LENGTH);
     pseudonym.append(fields, http::Version::HTTP_11);
-}
-
-/// What a fill can be invalidated by, as the log asks for it.
-impl Arrival {
-    pub(super) fn subject(&self) -> Subject<'_> {
-        Subject { tags: &self.tags, path: &self.path }
-    }
 }

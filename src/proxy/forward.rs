@@ -17,9 +17,9 @@ use crate::config::Collapse;
 use crate::fields::via::Pseudonym;
 use crate::invalidation::{self, Subject, Tag, TagId, path_tags};
 use crate::origin::{OriginError, Outgoing};
+use crate::policy::Reason;
 use crate::policy::key::{CredentialState, Lookup};
 use crate::policy::reuse::Validity;
-use crate::policy::Reason;
 use crate::route::invalidation_path;
 use crate::telemetry::OutcomeKind;
 
@@ -29,7 +29,12 @@ const MOST_REPLACED: u8 = 1;
 impl Proxy {
     /// Gets what is not stored fresh: from the stale copy, from the origin, or from a fill that
     /// somebody else's request has already caused.
-    pub(super) async fn fetch(self: Arc<Self>, mut exchange: Exchange, lookup: Lookup, need: Need) -> Response<Body> {
+    pub(super) async fn fetch(
+        self: Arc<Self>,
+        mut exchange: Exchange,
+        lookup: Lookup,
+        need: Need,
+    ) -> Response<Body> {
         let reason = need.reason();
         if exchange.asked.only_if_cached {
             return self.refuse(exchange, Refusal::OnlyIfCached);
@@ -57,18 +62,25 @@ impl Proxy {
 
     /// Why the request is forwarded as it came although its key would allow a fill.
     fn must_go_untouched(&self, exchange: &Exchange, lookup: &Lookup, need: &Need) -> Option<Reason> {
-        let unnamed =
-            matches!(lookup.credentials, CredentialState::Unnamed | CredentialState::UnnamedAuthorization);
+        let unnamed = matches!(
+            lookup.credentials,
+            CredentialState::Unnamed | CredentialState::UnnamedAuthorization
+        );
         if exchange.asked.no_store {
             Some(Reason::RequestNoStore)
         } else if exchange.is_head() {
             // A head alone is not worth a fill of the whole content.
             Some(need.reason())
-        } else if unnamed && exchange.rule.grants_freshness() && (lookup.trimmed || exchange.asked.conditional) {
+        } else if unnamed
+            && exchange.rule.grants_freshness()
+            && (lookup.trimmed || exchange.asked.conditional)
+        {
             // Whoever may not share the answer must get what was asked for, to the letter.
             Some(Reason::Credentials)
         } else if exchange.asked.conditional
-            && self.unstorable.leaves_untouched(&lookup.key, exchange.started.mono)
+            && self
+                .unstorable
+                .leaves_untouched(&lookup.key, exchange.started.mono)
         {
             Some(need.reason())
         } else {
@@ -110,7 +122,10 @@ impl Proxy {
                     if let Some(response) = self.look_again(exchange, &lookup, &base) {
                         return response;
                     }
-                    self.spawn_fill(Order::new(exchange, lookup.clone(), body.clone(), base.clone()), lead);
+                    self.spawn_fill(
+                        Order::new(exchange, lookup.clone(), body.clone(), base.clone()),
+                        lead,
+                    );
                     follow
                 }
             };
@@ -139,7 +154,10 @@ impl Proxy {
     /// Whether nobody may wait for this request's fill, nor it for another's.
     fn goes_alone(&self, exchange: &Exchange, lookup: &Lookup) -> bool {
         exchange.rule.collapse == Collapse::Off
-            || !matches!(lookup.credentials, CredentialState::Absent | CredentialState::Named)
+            || !matches!(
+                lookup.credentials,
+                CredentialState::Absent | CredentialState::Named
+            )
             || self.unstorable.keeps_apart(&lookup.key, exchange.started.mono)
     }
 
@@ -147,7 +165,10 @@ impl Proxy {
         let slot = self.memory.find(&lookup.key);
         let newest = slot.as_ref().and_then(|slot| slot.variants().first());
         let variant = newest.map(|entry| entry.selecting.for_request(&exchange.head.headers));
-        FlightKey { key: lookup.key.clone(), variant }
+        FlightKey {
+            key: lookup.key.clone(),
+            variant,
+        }
     }
 
     fn join(&self, exchange: &Exchange, key: FlightKey, replaces: u8, alone: bool) -> Joined {
@@ -182,9 +203,18 @@ impl Proxy {
     ) -> Option<Response<Body>> {
         match self.look_up(exchange, lookup, self.clock.now()) {
             Found::Fresh(fresh)
-                if base.as_ref().is_none_or(|base| !Arc::ptr_eq(&base.entry, &fresh.entry)) =>
+                if base
+                    .as_ref()
+                    .is_none_or(|base| !Arc::ptr_eq(&base.entry, &fresh.entry)) =>
             {
-                Some(self.serve(exchange, &fresh.entry, Served::Fresh { age: fresh.age, left: fresh.left }))
+                Some(self.serve(
+                    exchange,
+                    &fresh.entry,
+                    Served::Fresh {
+                        age: fresh.age,
+                        left: fresh.left,
+                    },
+                ))
             }
             Found::Fresh(_) | Found::Other(_) => None,
         }
@@ -192,7 +222,9 @@ impl Proxy {
 
     /// Waits for a fill and answers from it, if it is for this request.
     async fn follow(&self, exchange: &Arc<Exchange>, follow: &Follow, reason: Reason) -> Followed {
-        let Some(phase) = follow.news().await else { return Followed::Died };
+        let Some(phase) = follow.news().await else {
+            return Followed::Died;
+        };
         let leader = follow.is_leader();
         match phase {
             Phase::Waiting => Followed::Died,
@@ -203,7 +235,11 @@ impl Proxy {
                 if !ours {
                     return Followed::NotForUs(Some(entry.selecting.for_request(&exchange.head.headers)));
                 }
-                let served = Served::Revalidated { reason, collapsed: !leader, now: self.clock.now() };
+                let served = Served::Revalidated {
+                    reason,
+                    collapsed: !leader,
+                    now: self.clock.now(),
+                };
                 Followed::answered(self.serve(exchange, &entry, served))
             }
             Phase::Excused(entry, failure) => {
@@ -247,7 +283,11 @@ impl Proxy {
         match taken {
             None => Followed::Died,
             Some(LeaderAnswer::Freshened(entry)) => {
-                let served = Served::Revalidated { reason, collapsed: false, now: self.clock.now() };
+                let served = Served::Revalidated {
+                    reason,
+                    collapsed: false,
+                    now: self.clock.now(),
+                };
                 Followed::answered(self.serve(exchange, &entry, served))
             }
             Some(LeaderAnswer::Forwarded(response)) if exchange.asked.conditional && can_resend(exchange) => {
@@ -256,8 +296,10 @@ impl Proxy {
                 Followed::Resend(answer.reason)
             }
             Some(LeaderAnswer::Forwarded(response)) => {
-                let verdict =
-                    Verdict { not_stored: Some(answer.reason), ..Verdict::new(OutcomeKind::Miss, Some(reason)) };
+                let verdict = Verdict {
+                    not_stored: Some(answer.reason),
+                    ..Verdict::new(OutcomeKind::Miss, Some(reason))
+                };
                 Followed::answered(self.serve_forwarded(exchange, *response, verdict))
             }
         }
@@ -276,7 +318,8 @@ impl Proxy {
     }
 
     async fn pass_shared(self: &Arc<Self>, exchange: &Arc<Exchange>, reason: Reason) -> Response<Body> {
-        self.pass_with(exchange, crate::origin::RequestBody::Empty, reason).await
+        self.pass_with(exchange, crate::origin::RequestBody::Empty, reason)
+            .await
     }
 
     async fn pass_with(
@@ -286,9 +329,17 @@ impl Proxy {
         reason: Reason,
     ) -> Response<Body> {
         let sent = self.clock.now();
-        let answered = self.origin.forward(exchange.outgoing_as_it_came(self, body)).await;
+        let answered = self
+            .origin
+            .forward(exchange.outgoing_as_it_came(self, body))
+            .await;
         let received = self.clock.now();
-        self.account_origin(&exchange.rule, answered.as_ref().map(Response::status).ok(), sent, received);
+        self.account_origin(
+            &exchange.rule,
+            answered.as_ref().map(Response::status).ok(),
+            sent,
+            received,
+        );
         match answered {
             Ok(mut answer) => {
                 clean_passed(exchange, &mut answer, &self.pseudonym);
@@ -298,7 +349,14 @@ impl Proxy {
                     OutcomeKind::Miss
                 };
                 let origin = Some(received.mono.since(sent.mono));
-                self.serve_forwarded(exchange, answer, Verdict { origin, ..Verdict::new(kind, Some(reason)) })
+                self.serve_forwarded(
+                    exchange,
+                    answer,
+                    Verdict {
+                        origin,
+                        ..Verdict::new(kind, Some(reason))
+                    },
+                )
             }
             Err(error) => self.origin_failed(exchange, &error),
         }
@@ -306,9 +364,17 @@ impl Proxy {
 }
 
 /// Cleans a passed answer; a HEAD's and a 304's `Content-Length` speak of content that is not sent.
-fn clean_passed(exchange: &Exchange, answer: &mut Response<crate::origin::OriginBody>, pseudonym: &Pseudonym) {
+fn clean_passed(
+    exchange: &Exchange,
+    answer: &mut Response<crate::origin::OriginBody>,
+    pseudonym: &Pseudonym,
+) {
     let describes = exchange.is_head() || answer.status() == http::StatusCode::NOT_MODIFIED;
-    let length = answer.headers().get(http::header::CONTENT_LENGTH).filter(|_| describes).cloned();
+    let length = answer
+        .headers()
+        .get(http::header::CONTENT_LENGTH)
+        .filter(|_| describes)
+        .cloned();
     clean_answer(answer.headers_mut(), pseudonym);
     if let Some(length) = length {
         answer.headers_mut().insert(http::header::CONTENT_LENGTH, length);

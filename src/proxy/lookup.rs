@@ -33,7 +33,11 @@ pub(super) struct Fresh {
 /// Why the origin has to be asked, and what is stored meanwhile.
 pub(super) enum Need {
     /// Serve this stale response, and fetch behind it (RFC 5861 §3).
-    Behind { entry: Arc<StoredResponse>, age: Duration, over: Duration },
+    Behind {
+        entry: Arc<StoredResponse>,
+        age: Duration,
+        over: Duration,
+    },
     /// Ask whether this response still holds.
     Validation { base: Base, reason: Reason },
     /// Fetch anew.
@@ -62,9 +66,11 @@ impl Need {
     /// What may be validated.
     pub fn base(&self) -> Option<Base> {
         match self {
-            Need::Behind { entry, .. } => {
-                Some(Base { entry: entry.clone(), strong_only: false, if_error: true })
-            }
+            Need::Behind { entry, .. } => Some(Base {
+                entry: entry.clone(),
+                strong_only: false,
+                if_error: true,
+            }),
             Need::Validation { base, .. } => Some(base.clone()),
             Need::Whole(_) => None,
         }
@@ -100,14 +106,23 @@ impl Proxy {
             strong_etag: entry.strong_etag(),
             validator: entry.validator(),
         };
-        let asked =
-            Asked { credentials: lookup.credentials, rule_grants: exchange.rule.grants_freshness() };
+        let asked = Asked {
+            credentials: lookup.credentials,
+            rule_grants: exchange.rule.grants_freshness(),
+        };
         match reuse::decide(candidate, asked, now) {
             Reuse::Serve { age, left } => Found::Fresh(Fresh { entry, age, left }),
             Reuse::ServeStale { age, over } => Found::Other(Need::Behind { entry, age, over }),
             Reuse::Validate { reason, if_error } => {
-                let strong_only = validity == Validity::Gone;
-                Found::Other(Need::Validation { base: Base { entry, strong_only, if_error }, reason })
+                let strong_only = matches!(validity, Validity::Gone | Validity::Unknown);
+                Found::Other(Need::Validation {
+                    base: Base {
+                        entry,
+                        strong_only,
+                        if_error,
+                    },
+                    reason,
+                })
             }
             Reuse::Forward(reason) => Found::Other(Need::Whole(reason)),
         }
@@ -154,7 +169,11 @@ impl Proxy {
 /// known, not which: unless the rule shares with everyone, they count as unnamed.
 fn facts_under(rule: &crate::config::Rule, recorded: &RequestFacts) -> RequestFacts {
     let credentials = if rule.share == crate::config::Share::Public {
-        if recorded.any_credential { CredentialState::Named } else { CredentialState::Absent }
+        if recorded.any_credential {
+            CredentialState::Named
+        } else {
+            CredentialState::Absent
+        }
     } else if recorded.authorization {
         CredentialState::UnnamedAuthorization
     } else if recorded.any_credential {
@@ -162,5 +181,8 @@ fn facts_under(rule: &crate::config::Rule, recorded: &RequestFacts) -> RequestFa
     } else {
         CredentialState::Absent
     };
-    RequestFacts { credentials, ..recorded.clone() }
+    RequestFacts {
+        credentials,
+        ..recorded.clone()
+    }
 }

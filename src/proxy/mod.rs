@@ -33,8 +33,8 @@ use crate::config::Config;
 use crate::fields::via::Pseudonym;
 use crate::invalidation::Log;
 use crate::origin::Origin;
-use crate::policy::key::{KeyBody, KeyMaker, Keyed, Lookup};
 use crate::policy::Reason;
+use crate::policy::key::{KeyBody, KeyMaker, Keyed, Lookup};
 use crate::server::ConnState;
 use crate::store::Memory;
 use crate::tasks::Tasks;
@@ -109,7 +109,10 @@ impl Proxy {
         let (identity_secret, pseudonym) = parts.identity;
         let keys = KeyMaker::new(&parts.config, identity_secret);
         Self {
-            ruling: ArcSwap::from_pointee(Ruling { config: parts.config, keys }),
+            ruling: ArcSwap::from_pointee(Ruling {
+                config: parts.config,
+                keys,
+            }),
             identity_secret,
             memory: parts.memory,
             log: parts.log,
@@ -154,7 +157,10 @@ impl Proxy {
             return self.slow(exchange, Slow::ReadKeyBody);
         }
         let body = exchange.unread_body();
-        match ruling.keys.key(&exchange.rule, &exchange.head, &exchange.captures, body) {
+        match ruling
+            .keys
+            .key(&exchange.rule, &exchange.head, &exchange.captures, body)
+        {
             Keyed::Bypass(reason) => self.slow(exchange, Slow::Pass(reason)),
             Keyed::Cacheable(lookup) => match self.look_up(&exchange, &lookup, exchange.started) {
                 Found::Fresh(fresh) => Answering::now(self.serve_fresh(exchange, fresh)),
@@ -197,7 +203,12 @@ impl Proxy {
         }
         let ruling = exchange.ruling.clone();
         let body = exchange.whole_body();
-        let keyed = ruling.keys.key(&exchange.rule, &exchange.head, &exchange.captures, KeyBody::Whole(&body));
+        let keyed = ruling.keys.key(
+            &exchange.rule,
+            &exchange.head,
+            &exchange.captures,
+            KeyBody::Whole(&body),
+        );
         match keyed {
             Keyed::Bypass(reason) => self.pass(exchange, reason).await,
             Keyed::Cacheable(lookup) => {

@@ -29,23 +29,35 @@ impl Proxy {
     /// Appends a purge to the log; counts what it hits in memory where it was asked to.
     pub fn purge(&self, request: &PurgeRequest) -> Result<PurgeReceipt, PurgeError> {
         for pattern in &request.patterns {
-            crate::invalidation::check_pattern(pattern)
-                .map_err(|cause| PurgeError::Pattern { pattern: pattern.clone(), cause })?;
+            crate::invalidation::check_pattern(pattern).map_err(|cause| PurgeError::Pattern {
+                pattern: pattern.clone(),
+                cause,
+            })?;
         }
         let event = Event::new(matter(request), None, strength(request.soft));
         let matched = (request.count || request.dry_run).then(|| self.count_hit(&event.matter));
         if request.dry_run {
-            return Ok(PurgeReceipt { position: None, logged: false, matched });
+            return Ok(PurgeReceipt {
+                position: None,
+                logged: false,
+                matched,
+            });
         }
         let receipt = self.log.append(event, self.clock.now());
-        self.metrics.invalidated(Source::Purge, telemetry::Strength::soft(request.soft));
+        self.metrics
+            .invalidated(Source::Purge, telemetry::Strength::soft(request.soft));
         let position = ReceiptPosition {
             nonce: receipt.position.nonce.to_string(),
             id: receipt.position.id.to_string(),
         };
-        Ok(PurgeReceipt { position: Some(position), logged: receipt.logged, matched })
+        Ok(PurgeReceipt {
+            position: Some(position),
+            logged: receipt.logged,
+            matched,
+        })
     }
 
+    /// The figures of everything behind the data path; those of the server are the caller's.
     pub fn snapshot(&self, started: Now) -> Snapshot {
         let now = self.clock.now();
         let (memory, log, origin) = (self.memory.stats(), self.log.stats(), self.origin.stats());
@@ -53,7 +65,10 @@ impl Proxy {
             uptime: now.mono.since(started.mono),
             started: started.wall,
             config_hash: self.ruling.load().config.hash.clone(),
-            origin: OriginFigures { idle: origin.idle as u64, busy: origin.open.saturating_sub(origin.idle) as u64 },
+            origin: OriginFigures {
+                idle: origin.idle as u64,
+                busy: origin.open.saturating_sub(origin.idle) as u64,
+            },
             memory: MemoryFigures {
                 bytes: memory.bytes,
                 budget: memory.capacity,
@@ -88,5 +103,9 @@ fn matter(request: &PurgeRequest) -> Matter {
         PurgePath::Exact(path) => Tag::Path(crate::route::invalidation_path(path)),
         PurgePath::Under(path) => Tag::Under(crate::route::invalidation_path(path)),
     }));
-    Matter { everything: request.all, tags, patterns: request.patterns.clone() }
+    Matter {
+        everything: request.all,
+        tags,
+        patterns: request.patterns.clone(),
+    }
 }

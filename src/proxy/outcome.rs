@@ -37,7 +37,15 @@ pub(super) struct Verdict {
 
 impl Verdict {
     pub fn new(kind: OutcomeKind, reason: Option<Reason>) -> Self {
-        Self { kind, reason, not_stored: None, stored: false, origin_status: None, ttl: None, origin: None }
+        Self {
+            kind,
+            reason,
+            not_stored: None,
+            stored: false,
+            origin_status: None,
+            ttl: None,
+            origin: None,
+        }
     }
 
     /// The one word for log and metric.
@@ -66,7 +74,11 @@ impl Verdict {
             },
         };
         let detail = self.word().map(Reason::word).filter(|word| Some(*word) != fwd);
-        CacheStatus { handling, ttl: self.ttl, detail }
+        CacheStatus {
+            handling,
+            ttl: self.ttl,
+            detail,
+        }
     }
 }
 
@@ -80,7 +92,9 @@ impl Proxy {
     ) -> Response<Body> {
         if exchange.ruling.config.cache_status {
             // Appended: the origin's own member, and those of caches before it, stay.
-            response.headers_mut().append(CACHE_STATUS, verdict.cache_status().render());
+            response
+                .headers_mut()
+                .append(CACHE_STATUS, verdict.cache_status().render());
         }
         let outcome = Outcome {
             rule: exchange.rule.index,
@@ -121,7 +135,11 @@ impl Proxy {
             | Refusal::Loop
             | Refusal::OnlyIfCached => OutcomeKind::Refused,
         };
-        self.finish(exchange, refusal.response(), Verdict::new(kind, Some(refusal.reason())))
+        self.finish(
+            exchange,
+            refusal.response(),
+            Verdict::new(kind, Some(refusal.reason())),
+        )
     }
 
     /// Answers for an origin that failed.
@@ -187,7 +205,8 @@ impl Proxy {
 
     /// Counts one exchange with the origin.
     pub(super) fn account_origin(&self, rule: &Rule, status: Option<StatusCode>, sent: Now, received: Now) {
-        self.metrics.origin_answered(rule.index, status, received.mono.since(sent.mono));
+        self.metrics
+            .origin_answered(rule.index, status, received.mono.since(sent.mono));
     }
 
     /// Counts an answer that was not stored.
@@ -206,7 +225,10 @@ impl Proxy {
             host: exchange.authority().to_owned(),
             rule: exchange.rule.name.clone(),
             request_id: exchange.request_id(self),
-            peer: exchange.connection.peer().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            peer: exchange
+                .connection
+                .peer()
+                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             origin,
             bytes: 0,
         }

@@ -107,7 +107,10 @@ pub(super) fn problem(status: StatusCode, reason: Reason) -> Response<Body> {
     let mut response = Response::new(Body::bytes(content));
     *response.status_mut() = status;
     let fields = response.headers_mut();
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    fields.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     fields.insert(header::CONTENT_LENGTH, length.into());
     fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

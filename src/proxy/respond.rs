@@ -14,8 +14,8 @@ use super::stream::Reader;
 use crate::body::Body;
 use crate::clock::Now;
 use crate::config::ClientTtl;
-use crate::fields::cache_status::Ttl;
 use crate::fields::age;
+use crate::fields::cache_status::Ttl;
 use crate::origin::OriginBody;
 use crate::policy::validation::{self, Precondition};
 use crate::policy::{Reason, overrides};
@@ -28,9 +28,17 @@ pub(super) enum Served {
     /// It is fresh.
     Fresh { age: Duration, left: Duration },
     /// It is stale, and may be served all the same: while it is fetched, or since the origin failed.
-    Stale { age: Duration, over: Duration, failure: Option<Reason> },
+    Stale {
+        age: Duration,
+        over: Duration,
+        failure: Option<Reason>,
+    },
     /// The origin has just said that it holds, asked by this request or by the one it followed.
-    Revalidated { reason: Reason, collapsed: bool, now: Now },
+    Revalidated {
+        reason: Reason,
+        collapsed: bool,
+        now: Now,
+    },
 }
 
 impl Served {
@@ -51,14 +59,22 @@ impl Served {
 
     fn verdict(self, entry: &StoredResponse) -> Verdict {
         match self {
-            Served::Fresh { left, .. } => {
-                Verdict { ttl: Some(Ttl::Left(left)), ..Verdict::new(OutcomeKind::Hit, None) }
-            }
-            Served::Stale { over, failure, .. } => {
-                Verdict { ttl: Some(Ttl::Over(over)), ..Verdict::new(OutcomeKind::Stale, failure) }
-            }
-            Served::Revalidated { reason, collapsed, .. } => {
-                let kind = if collapsed { OutcomeKind::Collapsed } else { OutcomeKind::Revalidated };
+            Served::Fresh { left, .. } => Verdict {
+                ttl: Some(Ttl::Left(left)),
+                ..Verdict::new(OutcomeKind::Hit, None)
+            },
+            Served::Stale { over, failure, .. } => Verdict {
+                ttl: Some(Ttl::Over(over)),
+                ..Verdict::new(OutcomeKind::Stale, failure)
+            },
+            Served::Revalidated {
+                reason, collapsed, ..
+            } => {
+                let kind = if collapsed {
+                    OutcomeKind::Collapsed
+                } else {
+                    OutcomeKind::Revalidated
+                };
                 Verdict {
                     ttl: Some(Ttl::Left(self.left(entry))),
                     stored: !collapsed,
@@ -75,7 +91,10 @@ impl Proxy {
     /// Answers a hit.
     pub(super) fn serve_fresh(&self, mut exchange: Exchange, fresh: Fresh) -> Response<Body> {
         let busy = exchange.busy.take();
-        let served = Served::Fresh { age: fresh.age, left: fresh.left };
+        let served = Served::Fresh {
+            age: fresh.age,
+            left: fresh.left,
+        };
         let response = self.serve(&exchange, &fresh.entry, served);
         match busy {
             Some(busy) => response.map(|body| body.keep_busy(busy)),
@@ -107,8 +126,11 @@ impl Proxy {
         let response = if not_modified(exchange, entry.status, &entry.fields) {
             unchanged(&fields)
         } else {
-            let body =
-                if exchange.is_head() { Body::empty() } else { Body::stored(entry.content.clone()) };
+            let body = if exchange.is_head() {
+                Body::empty()
+            } else {
+                Body::stored(entry.content.clone())
+            };
             head(entry.status, fields, body)
         };
         self.finish(exchange, response, served.verdict(entry))
@@ -126,7 +148,12 @@ impl Proxy {
         let now = self.clock.now();
         let age = arrival.times.current_age(now);
         let left = arrival.terms.lifetime.saturating_sub(age);
-        let mut fields = if leader { &arrival.leader_fields } else { &arrival.fields }.clone();
+        let mut fields = if leader {
+            &arrival.leader_fields
+        } else {
+            &arrival.fields
+        }
+        .clone();
         if leader {
             // What has just come is told as the origin told it, but for the rule's own words.
             if exchange.rule.client_ttl != ClientTtl::Origin {
@@ -135,7 +162,11 @@ impl Proxy {
         } else {
             tell_age(exchange, &mut fields, age, left);
         }
-        let kind = if leader { OutcomeKind::Miss } else { OutcomeKind::Collapsed };
+        let kind = if leader {
+            OutcomeKind::Miss
+        } else {
+            OutcomeKind::Collapsed
+        };
         let verdict = Verdict {
             ttl: Some(Ttl::Left(left)),
             stored: leader,
@@ -183,7 +214,11 @@ fn not_modified(exchange: &Exchange, status: StatusCode, fields: &HeaderMap) -> 
 }
 
 fn unchanged(fields: &HeaderMap) -> Response<Body> {
-    head(StatusCode::NOT_MODIFIED, validation::not_modified_fields(fields), Body::empty())
+    head(
+        StatusCode::NOT_MODIFIED,
+        validation::not_modified_fields(fields),
+        Body::empty(),
+    )
 }
 
 fn head(status: StatusCode, fields: HeaderMap, body: Body) -> Response<Body> {

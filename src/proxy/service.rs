@@ -38,7 +38,12 @@ impl Service<Request<Incoming>> for ConnService {
         // One panic is one 500, not a dead connection and never a dead process.
         let answered = catch_unwind(AssertUnwindSafe(|| self.proxy.handle(request, &self.connection)));
         let state = match answered {
-            Ok(answering) => return Answering { proxy: Some(self.proxy.clone()), ..answering },
+            Ok(answering) => {
+                return Answering {
+                    proxy: Some(self.proxy.clone()),
+                    ..answering
+                };
+            }
             Err(_panic) => State::Now(Some(self.proxy.panicked())),
         };
         Answering { state, proxy: None }
@@ -58,11 +63,17 @@ enum State {
 
 impl Answering {
     pub(super) fn now(response: Response<Body>) -> Self {
-        Self { state: State::Now(Some(response)), proxy: None }
+        Self {
+            state: State::Now(Some(response)),
+            proxy: None,
+        }
     }
 
     pub(super) fn later(future: impl Future<Output = Response<Body>> + Send + 'static) -> Self {
-        Self { state: State::Later(Box::pin(future)), proxy: None }
+        Self {
+            state: State::Later(Box::pin(future)),
+            proxy: None,
+        }
     }
 }
 

@@ -56,7 +56,9 @@ impl State {
         let slowest = self.readers.iter().flatten().map(|place| place.next).min();
         let upto = slowest.unwrap_or(self.gone + self.chunks.len());
         while self.gone < upto {
-            let Some(chunk) = self.chunks.pop_front() else { break };
+            let Some(chunk) = self.chunks.pop_front() else {
+                break;
+            };
             self.held -= chunk.len() as u64;
             self.gone += 1;
         }
@@ -112,7 +114,10 @@ impl Stream {
                 state.readers.len() - 1
             }
         };
-        Some(Reader { stream: self.clone(), index })
+        Some(Reader {
+            stream: self.clone(),
+            index,
+        })
     }
 }
 

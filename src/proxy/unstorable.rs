@@ -54,7 +54,10 @@ impl Unstorable {
     }
 
     fn within(&self, key: &CacheKey, now: Mono, limit: Duration) -> bool {
-        self.since.lock().get(&key.place()).is_some_and(|then| now.since(*then) < limit)
+        self.since
+            .lock()
+            .get(&key.place())
+            .is_some_and(|then| now.since(*then) < limit)
     }
 }
 

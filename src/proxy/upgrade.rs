@@ -73,7 +73,8 @@ impl Proxy {
         let upgrade = answer.headers().get(header::UPGRADE).cloned();
         let (mut head, _no_content) = answer.into_parts();
         clean_answer(&mut head.headers, &self.pseudonym);
-        head.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        head.headers
+            .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         if let Some(upgrade) = upgrade {
             head.headers.insert(header::UPGRADE, upgrade);
         }
@@ -84,7 +85,11 @@ impl Proxy {
 /// Copies both ways until one side ends or nothing has moved for `limit`.
 async fn join(client: Upgraded, origin: Upgraded, clock: Clock, limit: Duration) {
     let moved = Arc::new(AtomicU64::new(millis(&clock)));
-    let watched = |io| Watched { io: TokioIo::new(io), moved: moved.clone(), clock: clock.clone() };
+    let watched = |io| Watched {
+        io: TokioIo::new(io),
+        moved: moved.clone(),
+        clock: clock.clone(),
+    };
     let (mut client, mut origin) = (watched(client), watched(origin));
     let silent = async {
         loop {

@@ -15,8 +15,8 @@ use crate::body::Body;
 use crate::config::{Invalidate, Rule};
 use crate::invalidation::{Event, Matter, Strength, Tag, Write};
 use crate::origin::{OriginBody, OriginError, RequestBody, Sent};
-use crate::policy::invalidation::{self, WriteOutcome};
 use crate::policy::Reason;
+use crate::policy::invalidation::{self, WriteOutcome};
 use crate::route::{Captures, Template, TemplateInput, invalidation_path};
 use crate::telemetry::{self, OutcomeKind, Source};
 
@@ -64,11 +64,23 @@ impl Proxy {
         body: RequestBody,
         release: oneshot::Sender<Result<Response<OriginBody>, OriginError>>,
     ) {
-        let mut announcement = Announcement { proxy: &self, exchange: &exchange, made: false };
+        let mut announcement = Announcement {
+            proxy: &self,
+            exchange: &exchange,
+            made: false,
+        };
         let sent = self.clock.now();
-        let answered = self.origin.forward(exchange.outgoing_as_it_came(&self, body)).await;
+        let answered = self
+            .origin
+            .forward(exchange.outgoing_as_it_came(&self, body))
+            .await;
         let received = self.clock.now();
-        self.account_origin(&exchange.rule, answered.as_ref().map(Response::status).ok(), sent, received);
+        self.account_origin(
+            &exchange.rule,
+            answered.as_ref().map(Response::status).ok(),
+            sent,
+            received,
+        );
         match &answered {
             Ok(answer) => {
                 announcement.make(WriteOutcome::Answered(answer.status()), Some(answer.headers()));
@@ -98,7 +110,12 @@ impl Proxy {
             if effect.by_method {
                 hard.tags.push(Tag::Path(plain.clone()));
                 let named = answer.map(|fields| invalidation::named_paths(exchange.authority(), raw, fields));
-                hard.tags.extend(named.into_iter().flatten().map(|path| Tag::Path(invalidation_path(&path))));
+                hard.tags.extend(
+                    named
+                        .into_iter()
+                        .flatten()
+                        .map(|path| Tag::Path(invalidation_path(&path))),
+                );
             }
             if effect.by_rule {
                 self.by_rules(exchange, &method, raw, &plain, answer, &mut hard, &mut soft);
@@ -108,7 +125,10 @@ impl Proxy {
         self.append_write(exchange, soft, Strength::Soft);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "two matters are filled from one walk over the rules")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "two matters are filled from one walk over the rules"
+    )]
     fn by_rules(
         &self,
         exchange: &Exchange,
@@ -140,7 +160,10 @@ impl Proxy {
         answer: Option<&HeaderMap>,
         matter: &mut Matter,
     ) {
-        let input = TemplateInput { captures, ..exchange.template_input(answer) };
+        let input = TemplateInput {
+            captures,
+            ..exchange.template_input(answer)
+        };
         for item in &rule.invalidate {
             match item {
                 Invalidate::Rule(name) => matter.tags.push(Tag::Rule(name.to_string())),
@@ -157,10 +180,15 @@ impl Proxy {
         }
         let mut seen = std::collections::HashSet::new();
         matter.tags.retain(|tag| seen.insert(tag.clone()));
-        let write = Write { method: exchange.head.method.clone(), target: exchange.head.uri.to_string() };
-        self.log.append(Event::new(matter, Some(write), strength), self.clock.now());
+        let write = Write {
+            method: exchange.head.method.clone(),
+            target: exchange.head.uri.to_string(),
+        };
+        self.log
+            .append(Event::new(matter, Some(write), strength), self.clock.now());
         let soft = strength == Strength::Soft;
-        self.metrics.invalidated(Source::Write, telemetry::Strength::soft(soft));
+        self.metrics
+            .invalidated(Source::Write, telemetry::Strength::soft(soft));
     }
 }
 

@@ -68,7 +68,7 @@ impl Hosts {
         exact.into_iter().chain(below).chain(std::iter::once(&self.any))
     }
 
-    fn name_hosts(&self) -> bool {
+    fn are_named(&self) -> bool {
         !(self.exact.is_empty() && self.below.is_empty())
     }
 }
@@ -266,7 +266,7 @@ impl Hosts {
     /// `host` as patterns have it; untouched where no pattern names one.
     fn normal_host<'h>(&self, host: &'h str) -> Cow<'h, str> {
         let host = host.strip_suffix('.').unwrap_or(host);
-        if self.name_hosts() && host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        if self.are_named() && host.bytes().any(|byte| byte.is_ascii_uppercase()) {
             Cow::Owned(host.to_ascii_lowercase())
         } else {
             Cow::Borrowed(host)

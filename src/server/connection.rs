@@ -145,7 +145,11 @@ impl ConnState {
         let idle = if busy { 0 } else { since(&self.idle_since) };
         Waits {
             // A connection that has never said a word is as suspect as a slow head.
-            head: if busy { 0 } else { since(&self.head_since).max(if fresh { idle } else { 0 }) },
+            head: if busy {
+                0
+            } else {
+                since(&self.head_since).max(if fresh { idle } else { 0 })
+            },
             idle,
             blocked: since(&self.blocked_since),
             silent: if busy { since(&self.moved) } else { 0 },

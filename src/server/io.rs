@@ -57,7 +57,9 @@ impl<T> ClientIo<T> {
         if self.state.is_busy() || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
             return;
         }
-        let status = bytes.get(9..12).and_then(|digits| http::StatusCode::from_bytes(digits).ok());
+        let status = bytes
+            .get(9..12)
+            .and_then(|digits| http::StatusCode::from_bytes(digits).ok());
         let Some(mut status) = status else { return };
         // One limit bounds target and fields together; without a whole first line it was the target.
         let line_seen = self.state.line_seen.load(std::sync::atomic::Ordering::Relaxed);

@@ -42,7 +42,9 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("connections", &self.registry.len()).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("connections", &self.registry.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,13 +57,24 @@ impl Server {
         let room = Arc::new(Semaphore::new(limits.connections));
         let refusing = proxy.clone();
         let on_refusal: OnRefusal = Arc::new(move |status| refusing.refused_by_library(status));
-        Self { proxy, limits, tasks, registry, room, on_refusal }
+        Self {
+            proxy,
+            limits,
+            tasks,
+            registry,
+            room,
+            on_refusal,
+        }
     }
 
     /// Binds a listener. Errors name the address.
     pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         let bind = || {
-            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            let socket = if address.is_ipv4() {
+                TcpSocket::new_v4()?
+            } else {
+                TcpSocket::new_v6()?
+            };
             socket.set_reuseaddr(true)?;
             socket.bind(address)?;
             socket.listen(BACKLOG)
@@ -74,7 +87,9 @@ impl Server {
         let mut pause = Duration::ZERO;
         loop {
             // Beyond `limits.connections` clients wait in the operating system's queue.
-            let Ok(permit) = self.room.clone().acquire_owned().await else { return };
+            let Ok(permit) = self.room.clone().acquire_owned().await else {
+                return;
+            };
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     pause = Duration::ZERO;
@@ -101,10 +116,19 @@ impl Server {
         let registered = self.registry.add(state.clone());
         let io = ClientIo::new(io, state.clone(), self.on_refusal.clone(), permit);
         let service = ConnService::new(self.proxy.clone(), state.clone());
-        let connection = self.builder().serve_connection(TokioIo::new(io), service).with_upgrades();
+        let connection = self
+            .builder()
+            .serve_connection(TokioIo::new(io), service)
+            .with_upgrades();
         self.tasks.spawn(async move {
             let _registered = registered;
-            if let Err(error) = (Serve { connection: pin!(connection), state, draining: false }).await {
+            if let Err(error) = (Serve {
+                connection: pin!(connection),
+                state,
+                draining: false,
+            })
+            .await
+            {
                 tracing::debug!(%error, "a client connection ended");
             }
         });

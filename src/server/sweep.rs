@@ -43,7 +43,10 @@ impl Registry {
         if let Some(place) = slots.places.get_mut(index) {
             *place = Some(state);
         }
-        Registered { registry: self.clone(), index }
+        Registered {
+            registry: self.clone(),
+            index,
+        }
     }
 
     /// How many connections are open.
@@ -105,7 +108,9 @@ impl Drop for Registered {
 pub(super) async fn sweep(registry: std::sync::Weak<Registry>, clock: Clock, limits: Arc<Limits>) {
     loop {
         tokio::time::sleep(PERIOD).await;
-        let Some(registry) = registry.upgrade() else { return };
+        let Some(registry) = registry.upgrade() else {
+            return;
+        };
         let now = u64::try_from(clock.now().mono.0.as_millis()).unwrap_or(u64::MAX);
         registry.clock.store(now, Ordering::Relaxed);
         registry.sweep(now, &limits);

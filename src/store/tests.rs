@@ -69,6 +69,7 @@ fn parts(at: &str, size: usize) -> Parts {
             stale_while_revalidate: Duration::ZERO,
             stale_if_error: Duration::ZERO,
             public: false,
+            ..Terms::default()
         },
         facts: RequestFacts {
             method: Method::GET,

@@ -15,8 +15,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
-use super::{LineAtEnd, Outcome, OutcomeKind, rfc3339};
-use crate::clock::{Clock, Mono};
+use super::{Outcome, OutcomeKind, rfc3339};
 use crate::config::{AccessLog, LogFormat, LogSettings};
 
 /// Where lines go, each ending in a line feed. Must not wait.
@@ -51,13 +50,8 @@ pub struct AccessLine<'a> {
     pub request_id: &'a str,
 }
 
-/// Decides which requests get a line, and writes it; cheap to clone.
-#[derive(Clone)]
+/// Decides which requests get a line, and writes it.
 pub struct AccessLogger {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
     policy: AccessLog,
     slow: Duration,
     format: LogFormat,
@@ -71,7 +65,7 @@ struct Inner {
 impl std::fmt::Debug for AccessLogger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AccessLogger")
-            .field("policy", &self.inner.policy)
+            .field("policy", &self.policy)
             .finish_non_exhaustive()
     }
 }
@@ -79,52 +73,41 @@ impl std::fmt::Debug for AccessLogger {
 impl AccessLogger {
     /// `digest_key`: random, drawn once per process.
     pub fn new(settings: &LogSettings, digest_key: [u8; 32], sink: Sink) -> Self {
-        let inner = Inner {
+        Self {
             policy: settings.access,
             slow: settings.slow_request,
             format: settings.format,
             digest_key,
             sink,
             asked: AtomicU64::new(0),
-        };
-        Self {
-            inner: Arc::new(inner),
         }
     }
 
     /// Whether any request can get a line.
     pub fn is_on(&self) -> bool {
-        self.inner.policy != AccessLog::Off
+        self.policy != AccessLog::Off
     }
 
     /// Whether this request gets a line. Ask once a request: a rate counts the questions.
     pub fn wants(&self, outcome: &Outcome) -> bool {
-        match self.inner.policy {
+        match self.policy {
             AccessLog::Off => false,
             AccessLog::All => true,
-            AccessLog::Errors => self.inner.is_notable(outcome),
-            AccessLog::Rate(share) => self.inner.is_notable(outcome) || self.inner.is_sampled(share),
+            AccessLog::Errors => self.is_notable(outcome),
+            AccessLog::Rate(share) => self.is_notable(outcome) || self.is_sampled(share),
         }
     }
 
     /// Writes a line, whether wanted or not.
     pub fn write(&self, line: &AccessLine<'_>) {
-        let mut text = match self.inner.format {
-            LogFormat::Json => self.inner.json(line),
-            LogFormat::Text => self.inner.text(line),
+        let mut text = match self.format {
+            LogFormat::Json => self.json(line),
+            LogFormat::Text => self.text(line),
         };
         text.push('\n');
-        (self.inner.sink)(&text);
+        (self.sink)(&text);
     }
 
-    /// A line to be written when the content has left or is dropped. `begun`: when the request's
-    /// head had arrived; the bytes and the duration of `line` are replaced by what will be.
-    pub fn line_at_end(&self, line: &AccessLine<'_>, begun: Mono, clock: &Clock) -> Box<LineAtEnd> {
-        Box::new(LineAtEnd::new(self.clone(), line, begun, clock.clone()))
-    }
-}
-
-impl Inner {
     /// Errors and slow requests: what gets a line under every setting but `off`.
     fn is_notable(&self, outcome: &Outcome) -> bool {
         let failed = outcome.kind == OutcomeKind::Error || outcome.status.is_server_error();

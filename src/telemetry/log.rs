@@ -6,7 +6,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::Sink;
@@ -48,31 +48,36 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
 
 /// Lines to standard output from a thread of its own: a reader that is too slow costs lines,
 /// which are counted, never the requests that wrote them.
-#[derive(Debug)]
 pub struct StdoutSink {
-    dropped: ErrorCounter,
-    /// Writes what is left when dropped.
-    _guard: WorkerGuard,
+    /// Where lines go.
+    pub sink: Sink,
+    /// How many lines were dropped so far.
+    pub dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// To be held as long as lines come; writes what is left when dropped.
+    pub guard: WorkerGuard,
 }
 
 impl StdoutSink {
-    /// Lines dropped so far.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.dropped_lines() as u64
+    /// Starts the thread.
+    pub fn start() -> Self {
+        let builder = NonBlockingBuilder::default()
+            .lossy(true)
+            .thread_name("access-log");
+        let (writer, guard) = builder.finish(std::io::stdout());
+        let lines = writer.error_counter();
+        Self {
+            // The writer only queues the line; whether it was dropped instead is counted there.
+            sink: Arc::new(move |line| drop(writer.clone().write_all(line.as_bytes()))),
+            dropped: Arc::new(move || lines.dropped_lines() as u64),
+            guard,
+        }
     }
 }
 
-/// A sink to standard output and the handle to keep as long as lines are written.
-pub fn stdout_sink() -> (Sink, StdoutSink) {
-    let builder = NonBlockingBuilder::default()
-        .lossy(true)
-        .thread_name("access-log");
-    let (writer, guard) = builder.finish(std::io::stdout());
-    let handle = StdoutSink {
-        dropped: writer.error_counter(),
-        _guard: guard,
-    };
-    // The writer only queues the line; whether it was dropped instead is counted there.
-    let sink: Sink = Arc::new(move |line| drop(writer.clone().write_all(line.as_bytes())));
-    (sink, handle)
+impl std::fmt::Debug for StdoutSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StdoutSink")
+            .field("dropped", &(self.dropped)())
+            .finish_non_exhaustive()
+    }
 }

@@ -5,6 +5,8 @@
 //! several Larders may live in one process. Labels are bounded: a rule's name, and words from
 //! closed lists; never a path, a key or a user.
 
+mod cells;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -17,6 +19,8 @@ use super::catalogue::{self as names, CATALOGUE, Kind};
 use super::{Outcome, OutcomeKind, Snapshot};
 use crate::config::Rule;
 use crate::policy::Reason;
+
+use cells::{Cells, Counts};
 
 /// The version that `larder_build_info` and `/stats` show.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -345,66 +349,6 @@ impl Metrics {
         self.recorder
             .register_gauge(&key(name, labels), &METADATA)
             .set(value as f64);
-    }
-}
-
-/// What is counted for one rule.
-struct Cells {
-    rule: Arc<str>,
-    requests: Counts<OUTCOMES>,
-    forwards: Counts<REASONS>,
-    not_stored: Counts<REASONS>,
-    stored: AtomicU64,
-    /// By outcome; made when first used.
-    durations: [OnceLock<Histogram>; OUTCOMES],
-    /// By class of status; made when first used.
-    origin: [OnceLock<Histogram>; CLASSES.len()],
-}
-
-impl Cells {
-    fn new(rule: Arc<str>) -> Self {
-        Self {
-            rule,
-            requests: Counts::default(),
-            forwards: Counts::default(),
-            not_stored: Counts::default(),
-            stored: AtomicU64::new(0),
-            durations: Default::default(),
-            origin: Default::default(),
-        }
-    }
-
-    fn counts(&self) -> RuleCounts {
-        RuleCounts {
-            rule: self.rule.clone(),
-            outcomes: std::array::from_fn(|place| self.requests.sum(place)),
-            forwards: (0..REASONS).map(|place| self.forwards.sum(place)).sum(),
-            stored: self.stored.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// Counters in a row, placed by an enum's discriminant.
-struct Counts<const N: usize>([AtomicU64; N]);
-
-impl<const N: usize> Default for Counts<N> {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| AtomicU64::new(0)))
-    }
-}
-
-impl<const N: usize> Counts<N> {
-    fn add(&self, place: usize) {
-        if let Some(count) = self.0.get(place) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn sum(&self, place: usize) -> u64 {
-        self.0
-            .get(place)
-            .map(|count| count.load(Ordering::Relaxed))
-            .unwrap_or_default()
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod access_log;
 mod catalogue;
-mod line_at_end;
 mod log;
 mod metrics;
 mod outcome;
@@ -14,8 +13,7 @@ mod timestamp;
 
 pub use access_log::{AccessLine, AccessLogger, Sink};
 pub use catalogue::{CATALOGUE, Kind, Metric};
-pub use line_at_end::LineAtEnd;
-pub use log::{LogError, StdoutSink, init, stdout_sink};
+pub use log::{LogError, StdoutSink, init};
 pub use metrics::{Metrics, RuleCounts, Source, Strength};
 pub use outcome::{Outcome, OutcomeKind};
 pub use snapshot::{LogFigures, MemoryFigures, OriginFigures, Snapshot};

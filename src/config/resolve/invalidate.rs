@@ -155,7 +155,7 @@ impl Targets {
 }
 
 /// A tag with `{}` for every place.
-fn shape(template: &Template) -> String {
+pub(in crate::config) fn shape(template: &Template) -> String {
     let mut shape = String::new();
     let mut left = template.text();
     while let Some((before, after)) = left.split_once('{') {
@@ -167,7 +167,7 @@ fn shape(template: &Template) -> String {
 }
 
 /// Whether a rule can store anything at all.
-pub(in crate::config) fn stores(rule: &Rule) -> bool {
+fn stores(rule: &Rule) -> bool {
     let mut methods = rule.matches.iter().flat_map(Pattern::methods);
     rule.cache && (rule.grants_freshness() || methods.any(|m| matches!(*m, Method::GET | Method::HEAD)))
 }

@@ -21,7 +21,7 @@ use super::report::Report;
 use super::source::{Place, Spanned};
 use super::{size, warnings};
 
-pub(super) use invalidate::touches;
+pub(super) use invalidate::{shape, touches};
 
 /// What is known beside the file.
 pub(super) struct Surroundings<'a> {

@@ -1,28 +1,27 @@
 //! Warnings about answers that stay after a write.
 
+use std::collections::HashMap;
+
 use super::Pair;
 use crate::config::duration;
-use crate::config::model::ClientTtl;
+use crate::config::model::{ClientTtl, Invalidate};
 use crate::config::report::Report;
-use crate::config::resolve::{rule_place, touches};
+use crate::config::resolve::{rule_place, shape, touches};
 use crate::route::Pattern;
 
 /// Notes what concerns reads and writes together.
 pub(super) fn check(pairs: &[Pair<'_>], report: &mut Report) {
-    let writes: Vec<&Pair<'_>> = pairs.iter().filter(|pair| pair.is_write()).collect();
-    if writes.is_empty() {
-        return;
-    }
+    let writes = Writes::of(pairs);
     let mut outlived = Vec::new();
     for read in pairs
         .iter()
         .filter(|pair| pair.rule.cache && pair.rule.grants_freshness())
     {
         left_alone(read, &writes, report);
-        if let Some(write) = writes.iter().find(|write| reaches(write, read)) {
+        if let Some(write) = writes.reaching(read) {
             match read.rule.client_ttl {
                 ClientTtl::None => {}
-                ClientTtl::Origin => outlived.push((read, *write)),
+                ClientTtl::Origin => outlived.push((read, write)),
                 ClientTtl::Remaining | ClientTtl::Fixed(_) => own_copies(read, write, report),
             }
         }
@@ -30,29 +29,120 @@ pub(super) fn check(pairs: &[Pair<'_>], report: &mut Report) {
     origin_copies(&outlived, report);
 }
 
-fn reaches(write: &Pair<'_>, read: &Pair<'_>) -> bool {
-    write.rule.invalidate.iter().any(|item| touches(item, read.rule))
+/// The write rules, found by what they drop: a file may have thousands of both kinds.
+struct Writes<'a> {
+    by_rule: HashMap<&'a str, &'a Pair<'a>>,
+    by_tag: HashMap<String, &'a Pair<'a>>,
+    by_path: Vec<(&'a Invalidate, &'a Pair<'a>)>,
+    /// Writes to one item of a collection, by the first segment of the collection's path.
+    items: HashMap<String, Vec<(Pattern, &'a Pair<'a>)>>,
+}
+
+impl<'a> Writes<'a> {
+    fn of(pairs: &'a [Pair<'a>]) -> Self {
+        let (by_rule, by_tag) = (HashMap::new(), HashMap::new());
+        let mut writes = Writes {
+            by_rule,
+            by_tag,
+            by_path: Vec::new(),
+            items: HashMap::new(),
+        };
+        for write in pairs.iter().filter(|pair| pair.is_write()) {
+            for item in &write.rule.invalidate {
+                match item {
+                    Invalidate::Rule(name) => {
+                        writes.by_rule.entry(name.as_ref()).or_insert(write);
+                    }
+                    Invalidate::Tag(tag) => {
+                        writes.by_tag.entry(shape(tag)).or_insert(write);
+                    }
+                    Invalidate::Path(_) | Invalidate::Under(_) => writes.by_path.push((item, write)),
+                }
+            }
+            for collection in write.rule.matches.iter().filter_map(collection) {
+                writes
+                    .items
+                    .entry(first_segment(&collection))
+                    .or_default()
+                    .push((collection, write));
+            }
+        }
+        writes
+    }
+
+    /// A write that drops what `read` stores.
+    fn reaching(&self, read: &Pair<'_>) -> Option<&'a Pair<'a>> {
+        let by_tag = || read.rule.tags.iter().find_map(|tag| self.by_tag.get(&shape(tag)));
+        let by_path = || {
+            self.by_path
+                .iter()
+                .find(|(item, _)| touches(item, read.rule))
+                .map(|(_, write)| write)
+        };
+        self.by_rule
+            .get(read.rule.name.as_ref())
+            .or_else(by_tag)
+            .or_else(by_path)
+            .copied()
+    }
+
+    /// Writes to one item of the collection that `read` answers.
+    fn below(&self, read: &Pair<'_>) -> Vec<&'a Pair<'a>> {
+        let mut below = Vec::new();
+        for pattern in &read.rule.matches {
+            let first = self.items.get(&first_segment(pattern)).into_iter();
+            let any = self.items.get("{}").into_iter();
+            for (collection, write) in first.chain(any).flatten() {
+                if pattern.overlaps_path(collection) {
+                    below.push(*write);
+                }
+            }
+        }
+        below
+    }
+}
+
+/// The collection of a pattern for one item: `/products` of `/products/{sku}`.
+fn collection(item: &Pattern) -> Option<Pattern> {
+    let (collection, name) = item.path_text().trim_end_matches('/').rsplit_once('/')?;
+    let is_item = name.contains('{') && !collection.is_empty();
+    is_item.then(|| Pattern::parse(collection, None).ok()).flatten()
+}
+
+/// The first segment of a path, `{}` for one that is no literal.
+fn first_segment(pattern: &Pattern) -> String {
+    let first = pattern.path_text().split('/').nth(1).unwrap_or_default();
+    if first.contains(['{', '*']) {
+        "{}".to_owned()
+    } else {
+        first.to_owned()
+    }
 }
 
 /// A list whose items are written without dropping it. What has the write's own path is dropped
 /// by the write itself (RFC 9111 §4.4).
-fn left_alone(read: &Pair<'_>, writes: &[&Pair<'_>], report: &mut Report) {
-    let mut below = writes.iter().filter(|write| {
-        let patterns = || {
-            write
-                .rule
-                .matches
-                .iter()
-                .flat_map(|w| read.rule.matches.iter().map(move |r| (r, w)))
-        };
-        patterns().any(|(r, w)| is_item_of(w, r)) && !patterns().any(|(r, w)| r.overlaps_path(w))
-    });
-    let Some(first) = below.next() else { return };
-    if reaches(first, read) || below.any(|write| reaches(write, read)) {
+fn left_alone(read: &Pair<'_>, writes: &Writes<'_>, report: &mut Report) {
+    let drops = |write: &Pair<'_>| write.rule.invalidate.iter().any(|item| touches(item, read.rule));
+    let same = |write: &Pair<'_>| {
+        write
+            .rule
+            .matches
+            .iter()
+            .any(|w| read.rule.matches.iter().any(|r| r.overlaps_path(w)))
+    };
+    let below: Vec<&Pair<'_>> = writes
+        .below(read)
+        .into_iter()
+        .filter(|write| !same(write))
+        .collect();
+    let Some(write) = below.iter().find(|write| !drops(write)) else {
         return;
-    }
-    let also = report.excerpt(rule_place(first.written), "by this write");
-    let title = format!("`{}` is cached, and no write below it drops it", read.rule.name);
+    };
+    let also = report.excerpt(rule_place(write.written), "by this write");
+    let title = format!(
+        "`{}` is cached, and a write below it does not drop it",
+        read.rule.name
+    );
     let problem = report.warn(rule_place(read.written), title);
     problem.label("stays as it was").also(also);
     problem.cause("a list that is stored for its ttl still shows items as they were before the write");
@@ -61,17 +151,6 @@ fn left_alone(read: &Pair<'_>, writes: &[&Pair<'_>], report: &mut Report) {
     } else {
         "give this rule a `name`, and add that name to the write's `invalidate`".to_owned()
     });
-}
-
-/// Whether `write` is for one item of the collection that `read` answers: one segment more.
-fn is_item_of(write: &Pattern, read: &Pattern) -> bool {
-    let Some((collection, item)) = write.path_text().trim_end_matches('/').rsplit_once('/') else {
-        return false;
-    };
-    if !item.contains('{') || collection.is_empty() {
-        return false;
-    }
-    Pattern::parse(collection, None).is_ok_and(|collection| read.overlaps_path(&collection))
 }
 
 /// Copies that Larder itself grants to browsers.

@@ -11,7 +11,7 @@ use super::identity::{Hider, Identity};
 use super::query::Chosen;
 use super::roles::{ADDRESS_FIELDS, Role, Roles};
 use super::{CacheKey, CredentialState, KeyBody, Keyed, KeyedJson, Lookup, cookies, is_declared_read, json};
-use crate::config::{BodyKey, Config, JsonOthers, Rule, Share};
+use crate::config::{BodyKey, Config, FieldSet, JsonOthers, Rule, Share};
 use crate::policy::Reason;
 use crate::route::{Captures, is_ambiguous};
 
@@ -62,9 +62,14 @@ enum Content {
 impl KeyMaker {
     /// `identity_secret`: 32 random bytes, drawn once per process.
     pub fn new(config: &Config, identity_secret: [u8; 32]) -> Self {
+        Self::with(config.enabled, &config.credentials, identity_secret)
+    }
+
+    /// A maker from just what it reads of a configuration.
+    pub(super) fn with(enabled: bool, credentials: &FieldSet, identity_secret: [u8; 32]) -> Self {
         Self {
-            enabled: config.enabled,
-            roles: Roles::new(&config.credentials),
+            enabled,
+            roles: Roles::new(credentials),
             hider: Hider::new(identity_secret),
             namespace: Box::default(),
             epoch: Box::default(),

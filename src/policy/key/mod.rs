@@ -77,7 +77,7 @@ pub enum Keyed {
 }
 
 /// A request's key and what is needed beside it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Lookup {
     /// The canonical key.
     pub key: CacheKey,

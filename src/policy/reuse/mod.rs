@@ -99,7 +99,8 @@ pub fn decide(candidate: Candidate<'_>, asked: Asked, now: Now) -> Reuse {
         // A `Last-Modified` counts in whole seconds: after a hard event it could bring back what
         // the event dropped, and so could a weak tag.
         Validity::Gone => validate_or_forward(candidate.strong_etag, Reason::Invalidated),
-        Validity::Unknown => validate_or_forward(candidate.validator, Reason::BelowFloor),
+        // What was forgotten may have been a hard event.
+        Validity::Unknown => validate_or_forward(candidate.strong_etag, Reason::BelowFloor),
     }
 }
 

@@ -14,9 +14,12 @@ mod tests;
 /// The nominated fields of a stored response with the normalised values its request had.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Selecting {
-    /// Name and normalised value; `None` where the request lacked the field. In order of names.
-    pub fields: Box<[(HeaderName, Option<Box<[u8]>>)]>,
+    /// In order of names.
+    pub fields: Box<[Nominated]>,
 }
+
+/// A nominated field: its name and normalised value; `None` where the request lacked it.
+pub type Nominated = (HeaderName, Option<Box<[u8]>>);
 
 impl Selecting {
     /// What `Vary` in `answer` nominates, with `request`'s values. `Err` for `Vary: *`.
@@ -55,7 +58,7 @@ impl Selecting {
 pub struct VaryStar;
 
 /// A field's name with its normalised value: members trimmed, joined by bare commas.
-fn valued(name: HeaderName, request: &HeaderMap) -> (HeaderName, Option<Box<[u8]>>) {
+fn valued(name: HeaderName, request: &HeaderMap) -> Nominated {
     if !request.contains_key(&name) {
         return (name, None);
     }

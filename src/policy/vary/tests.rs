@@ -1,1 +1,178 @@
-//! Rows by RFC clause.
+use super::*;
+
+fn message(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    for (name, value) in lines {
+        let name: HeaderName = name.parse().unwrap();
+        fields.append(name, value.parse().unwrap());
+    }
+    fields
+}
+
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
+#[test]
+fn requests_match_where_nominated_fields_mean_the_same() {
+    let lang = "accept-language";
+    let table: &[(&str, Lines<'_>, Lines<'_>, bool, &str)] = &[
+        ("", &[("foo", "1")], &[("foo", "2")], true, "nothing nominated"),
+        ("foo", &[("foo", "1")], &[("foo", "1")], true, "§4.1"),
+        ("foo", &[("foo", "1")], &[("foo", "2")], false, "§4.1"),
+        ("foo", &[("foo", "1")], &[("foo", "12")], false, "longer"),
+        ("foo", &[("foo", "12")], &[("foo", "1")], false, "shorter"),
+        (
+            "foo",
+            &[("foo", "1")],
+            &[("foo", "1"), ("bar", "2")],
+            true,
+            "others do not count",
+        ),
+        (
+            "foo",
+            &[("foo", "1")],
+            &[],
+            false,
+            "§4.1: absent matches only absent",
+        ),
+        (
+            "foo",
+            &[],
+            &[("foo", "1")],
+            false,
+            "§4.1: absent matches only absent",
+        ),
+        ("foo", &[], &[], true, "§4.1: absent in both"),
+        ("foo", &[], &[("foo", "")], false, "empty is not absent"),
+        ("foo", &[("foo", "")], &[("foo", "")], true, "empty in both"),
+        ("foo", &[("foo", "")], &[], false, "empty is not absent"),
+        (
+            "foo",
+            &[("foo", "1, 2")],
+            &[("foo", " 1 ,2 ")],
+            true,
+            "§4.1: whitespace",
+        ),
+        (
+            "foo",
+            &[("foo", "1, 2")],
+            &[("foo", "1"), ("foo", "2")],
+            true,
+            "§4.1: lines combined",
+        ),
+        (
+            "foo",
+            &[("foo", "1, 2")],
+            &[("foo", "2, 1")],
+            false,
+            "order counts",
+        ),
+        ("foo", &[("foo", "1, 2")], &[("foo", "1")], false, "a member less"),
+        ("foo", &[("foo", "1")], &[("foo", "1, 2")], false, "a member more"),
+        (
+            "foo",
+            &[("foo", "12")],
+            &[("foo", "1, 2")],
+            false,
+            "no gluing of members",
+        ),
+        (
+            "foo",
+            &[("foo", "\"1,  2\"")],
+            &[("foo", "\"1, 2\"")],
+            false,
+            "quoted strings as they are",
+        ),
+        ("foo", &[("foo", "a")], &[("foo", "A")], false, "case counts"),
+        (
+            lang,
+            &[(lang, "en-GB, de;q=0.5")],
+            &[(lang, "EN-gb,DE;Q=0.5")],
+            true,
+            "RFC 9110 §12.5.4",
+        ),
+        (
+            "accept-encoding",
+            &[("accept-encoding", "gzip")],
+            &[("accept-encoding", "GZIP")],
+            true,
+            "§12.5.3",
+        ),
+        (
+            "accept",
+            &[("accept", "text/html")],
+            &[("accept", "Text/html")],
+            false,
+            "not known to fold",
+        ),
+        (
+            "foo, bar",
+            &[("foo", "1"), ("bar", "2")],
+            &[("foo", "1"), ("bar", "2")],
+            true,
+            "both",
+        ),
+        (
+            "foo, bar",
+            &[("foo", "1"), ("bar", "2")],
+            &[("foo", "1"), ("bar", "3")],
+            false,
+            "one differs",
+        ),
+        (
+            "FOO",
+            &[("foo", "1")],
+            &[("foo", "2")],
+            false,
+            "names in any case",
+        ),
+    ];
+    for (nominated, first, second, expected, why) in table {
+        let answer = message(&[("vary", nominated)]);
+        let (first, second) = (message(first), message(second));
+        let selecting = Selecting::of(&answer, &first, false).unwrap();
+        assert!(selecting.matches(&first), "{why}: its own request");
+        assert_eq!(selecting.matches(&second), *expected, "{nominated}: {why}");
+        // The stored form must agree with the comparison, or variants would pile up.
+        assert_eq!(
+            selecting.for_request(&second) == selecting,
+            *expected,
+            "{nominated}: {why}"
+        );
+    }
+}
+
+#[test]
+fn the_order_and_number_of_names_make_no_difference() {
+    let request = message(&[("foo", "1"), ("bar", "2")]);
+    let one = Selecting::of(&message(&[("vary", "foo, bar")]), &request, false);
+    let other = Selecting::of(
+        &message(&[("vary", "Bar"), ("vary", "foo, foo")]),
+        &request,
+        false,
+    );
+    assert_eq!(one, other);
+}
+
+#[test]
+fn star_selects_nothing_unless_lifted() {
+    for vary in ["*", "foo, *", "foo bar"] {
+        let answer = message(&[("vary", vary)]);
+        assert_eq!(
+            Selecting::of(&answer, &message(&[]), false),
+            Err(VaryStar),
+            "{vary}"
+        );
+        assert_eq!(
+            Selecting::of(&answer, &message(&[]), true),
+            Ok(Selecting::default()),
+            "{vary}"
+        );
+    }
+}
+
+#[test]
+fn a_lifted_vary_matches_everything() {
+    let answer = message(&[("vary", "foo")]);
+    let selecting = Selecting::of(&answer, &message(&[("foo", "1")]), true).unwrap();
+    assert!(selecting.matches(&message(&[("foo", "2")])));
+}

@@ -148,24 +148,3 @@ fn query_values_are_shown_as_keyed_digests_only() {
     assert_eq!(parts[0].1, parts[2].1);
     assert_ne!(parts[0].1, parts[1].1);
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_line_that_waits_tells_what_left_and_how_long_it_took() {
-    let lines = Arc::new(Mutex::new(String::new()));
-    let sink: Sink = {
-        let lines = lines.clone();
-        Arc::new(move |line| lines.lock().unwrap().push_str(line))
-    };
-    let logger = AccessLogger::new(&settings(AccessLog::All, LogFormat::Text), [7; 32], sink);
-    let clock = Clock::manual(SystemTime::UNIX_EPOCH);
-    let outcome = outcome(OutcomeKind::Miss, 200, 1);
-    let mut waiting = logger.line_at_end(&line(&outcome, "/a", None), clock.now().mono, &clock);
-    waiting.sent(1_000);
-    waiting.sent(24);
-    clock.advance(Duration::from_millis(250));
-    assert_eq!(*lines.lock().unwrap(), "");
-    drop(waiting);
-    let written = lines.lock().unwrap();
-    assert!(written.contains(" bytes=1024 duration_ms=250.0 "), "{written}");
-    assert_eq!(written.lines().count(), 1);
-}

@@ -1,1 +1,0 @@
-//! Rows by RFC clause.

@@ -1,0 +1,80 @@
+//! What Larder says about broken configurations: one file each in `tests/broken`, and the
+//! message in a snapshot beside it. Read a changed message as the person who wrote the file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use larder::config::{Machine, Overrides, Problems, Source, load_on};
+
+fn broken() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken");
+    let mut files: Vec<PathBuf> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn problems_of(name: &str, text: String) -> Problems {
+    let env = BTreeMap::from(
+        [("LIST_LIKE", "[1m, 2m]"), ("SHOP_HOST", "shop")].map(|(k, v)| (k.to_owned(), v.to_owned())),
+    );
+    let source = Source {
+        name: name.to_owned(),
+        text,
+    };
+    match load_on(Machine::UNLIMITED, Some(source), &env, &Overrides::default()) {
+        Err(problems) => problems,
+        Ok(_) => panic!("{name} is accepted"),
+    }
+}
+
+#[test]
+fn every_broken_file_has_its_message() {
+    let files = broken();
+    assert!(files.len() >= 35, "{}", files.len());
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("broken");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    for path in files {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let problems = problems_of(&name, fs::read_to_string(&path).unwrap());
+        settings.bind(|| insta::assert_snapshot!(stem, problems.to_string()));
+    }
+}
+
+#[test]
+fn every_error_has_a_place_and_says_what_to_write() {
+    for path in broken() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        for problem in problems_of(&name, fs::read_to_string(&path).unwrap()).0 {
+            assert!(problem.at.is_some(), "{name}: {problem}");
+            assert!(problem.fix.is_some(), "{name}: {problem}");
+        }
+    }
+}
+
+#[test]
+fn ten_megabytes_of_brackets_are_refused_at_once() {
+    for bracket in ["[", "{", "- ", "a: {"] {
+        let text = bracket.repeat(10_000_000 / bracket.len());
+        let problems = problems_of("deep.yaml", text);
+        let message = problems.to_string();
+        assert!(message.len() < 2000, "{}", message.len());
+        assert!(
+            message.contains("too many levels within one another"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_huge_file_is_refused() {
+    let message = problems_of("huge.yaml", "#".repeat(20 << 20)).to_string();
+    assert!(message.contains("too large"), "{message}");
+}
