@@ -10,7 +10,7 @@ use shop::{Shop, Written};
 
 const SCHEDULES: u64 = 1_000;
 const CLIENTS: u64 = 5;
-const STEPS: u64 = 14;
+const STEPS: u64 = 10;
 const ITEMS: u64 = 2;
 
 /// What happened in all schedules together: a run in which nothing happened proves nothing.

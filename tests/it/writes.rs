@@ -252,10 +252,11 @@ async fn outcomes_decide_what_a_write_drops() {
             by_rule || by_method,
             "{name}: its own target: {own}"
         );
-        assert_eq!(
-            origin.count("PUT /products/1"),
-            1,
-            "{name}: a write is never sent twice"
+        let sent = origin.count("PUT /products/1");
+        let most = if name == "reset" { 2 } else { 1 };
+        assert!(
+            (1..=most).contains(&sent),
+            "{name}: only what a kept connection lost is tried again: {sent}"
         );
     }
 }
@@ -383,6 +384,10 @@ async fn ten_thousand_posts_to_an_origin_that_closes_idle_connections_neither_fa
             let mut failed = Vec::new();
             for order in 0..each {
                 tokio::time::sleep(rng.rest(Duration::from_millis(40))).await;
+                if order % 2 == 0 {
+                    // A read leaves a connection behind that the write might be tempted to use.
+                    assert_eq!(connection.get("/stock").await.status, 200);
+                }
                 let number = format!("{client}-{order}");
                 let answer = connection
                     .request("POST", "/orders", &[], number.as_bytes())
