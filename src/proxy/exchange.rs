@@ -73,7 +73,7 @@ impl Exchange {
     /// Admits a request and finds its rule.
     pub fn begin(
         proxy: &Proxy,
-        ruling: &Arc<Ruling>,
+        ruling: Arc<Ruling>,
         request: Request<Incoming>,
         connection: &Arc<ConnState>,
         started: Now,
@@ -94,7 +94,6 @@ impl Exchange {
             .find(&head.method, without_port(authority), head.uri.path());
         let (rule, captures) = (matched.rule.clone(), matched.captures);
         let asked = RequestDirectives::scan(&head.headers);
-        let ruling = ruling.clone();
         let connection = connection.clone();
         let exchange = Exchange {
             ruling,

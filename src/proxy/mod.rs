@@ -146,7 +146,7 @@ impl Proxy {
     /// Answers one request.
     pub fn handle(self: &Arc<Self>, request: Request<Incoming>, connection: &Arc<ConnState>) -> Answering {
         let ruling = self.ruling.load_full();
-        let exchange = match Exchange::begin(self, &ruling, request, connection, self.clock.now()) {
+        let exchange = match Exchange::begin(self, ruling, request, connection, self.clock.now()) {
             Admission::Admitted(exchange) => exchange,
             Admission::Refused(exchange, refusal) => return Answering::now(self.refuse(exchange, refusal)),
         };
@@ -157,7 +157,8 @@ impl Proxy {
             return self.slow(exchange, Slow::ReadKeyBody);
         }
         let body = exchange.unread_body();
-        match ruling
+        match exchange
+            .ruling
             .keys
             .key(&exchange.rule, &exchange.head, &exchange.captures, body)
         {

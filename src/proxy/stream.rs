@@ -12,7 +12,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 /// Most bytes a window holds before the writer waits for the slowest reader.
-const WINDOW: u64 = 256 * 1024;
+const WINDOW: u64 = 128 * 1024;
 
 /// Why content ended early: the origin's connection broke, or the fill died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -15,8 +15,8 @@ use crate::body::Body;
 use crate::config::{Invalidate, Rule};
 use crate::invalidation::{Event, Matter, Strength, Tag, Write};
 use crate::origin::{OriginBody, OriginError, RequestBody, Sent};
-use crate::policy::{Reason, key};
 use crate::policy::invalidation::{self, WriteOutcome};
+use crate::policy::{Reason, key};
 use crate::route::{Captures, Template, TemplateInput, invalidation_path, resolve};
 use crate::telemetry::{self, OutcomeKind, Source};
 
@@ -104,10 +104,12 @@ impl Proxy {
     /// is not known here.
     fn announce(&self, exchange: &Exchange, outcome: WriteOutcome, answer: Option<&HeaderMap>) {
         let fields = &exchange.head.headers;
-        let methods: Vec<Method> =
-            std::iter::once(exchange.head.method.clone()).chain(key::overriding_methods(fields)).collect();
-        let paths: Vec<&str> =
-            std::iter::once(exchange.head.uri.path()).chain(key::overriding_paths(fields)).collect();
+        let methods: Vec<Method> = std::iter::once(exchange.head.method.clone())
+            .chain(key::overriding_methods(fields))
+            .collect();
+        let paths: Vec<&str> = std::iter::once(exchange.head.uri.path())
+            .chain(key::overriding_paths(fields))
+            .collect();
         let mut touched = Touched::default();
         for method in &methods {
             let effect = invalidation::effect(method, exchange.is_declared_read(), outcome);
@@ -130,7 +132,8 @@ impl Proxy {
         hard.tags.push(Tag::Path(invalidation_path(path)));
         if let Some(fields) = answer {
             let named = invalidation::named_paths(exchange.authority(), path, fields);
-            hard.tags.extend(named.iter().map(|path| Tag::Path(invalidation_path(path))));
+            hard.tags
+                .extend(named.iter().map(|path| Tag::Path(invalidation_path(path))));
         }
     }
 
@@ -143,7 +146,11 @@ impl Proxy {
         touched: &mut Touched,
     ) {
         for found in exchange.ruling.config.rules.writes(method, exchange.host(), path) {
-            let matter = if found.rule.soft { &mut touched.soft } else { &mut touched.hard };
+            let matter = if found.rule.soft {
+                &mut touched.soft
+            } else {
+                &mut touched.hard
+            };
             self.add_items(exchange, found.rule, &found.captures, answer, matter);
         }
     }
