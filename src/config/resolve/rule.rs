@@ -158,8 +158,7 @@ impl Context<'_> {
         } else if let (Some(ttl), Some(method)) = (grants, &methods.never_stored) {
             let problem = self.report.error(ttl.place(), "this `ttl` can never apply");
             problem.cause(format!(
-                "answers to {method} are never stored; a ttl on an unsafe method says that it is a read,\n\
-                 which is possible for POST alone"
+                "answers to {method} are never stored; a ttl on an unsafe method says that it is a read, which is possible for POST alone"
             ));
             problem.fix("remove `ttl`, or write a rule of its own for the method that reads");
         } else if let (Some(ttl), true, false) = (grants, written.invalidate_written, methods.all_safe) {
