@@ -48,9 +48,10 @@ fn tab(source: &Source, at: usize, kind: &ErrorKind) -> Option<Advice> {
             | ErrorKind::TabInPlainScalar
     );
     let line = source.line_around(at);
+    // The parser may have stopped at the end of the line before.
     let tab = source
         .text
-        .get(line.clone())?
+        .get(line.start..)?
         .find('\t')
         .map(|offset| line.start + offset);
     is_tab.then(|| {
