@@ -1,6 +1,8 @@
 //! What Larder says about broken configurations: one file each in `tests/broken`, and the
 //! message in a snapshot beside it. Read a changed message as the person who wrote the file.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -78,7 +78,7 @@ mod tests {
         for (text, code, word) in [
             ("origin: http://app\n", 0, "valid; 0 rules"),
             (warned, 1, "valid, 1 warning; 1 rule"),
-            ("orgin: http://app\n", 2, "not valid, 2 errors"),
+            ("orgin: http://app\n", 2, "not valid, 1 error"),
         ] {
             let path = directory.path().join("larder.yaml");
             std::fs::write(&path, text).unwrap();

@@ -13,11 +13,14 @@ pub(super) fn fill(node: &mut Node, env: &BTreeMap<String, String>, report: &mut
         Value::Text(text) => match expand(text, env) {
             Ok(Some(filled)) => *text = filled,
             Ok(None) => {}
-            Err(trouble) => trouble.note(node, env, report),
+            Err(trouble) => {
+                trouble.note(node, env, report);
+                node.value = Value::Noted;
+            }
         },
         Value::List(items) => items.iter_mut().for_each(|item| fill(item, env, report)),
         Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| fill(value, env, report)),
-        Value::Empty | Value::Null => {}
+        Value::Empty | Value::Null | Value::Noted => {}
     }
 }
 

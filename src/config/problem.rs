@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+/// Characters of a line of explanation.
+const WIDTH: usize = 92;
+
 /// Whether a problem stops the configuration from being used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -89,7 +92,7 @@ impl Problem {
         }
         for (word, text) in [("why", &self.cause), ("fix", &self.fix)] {
             if let Some(text) = text {
-                let lines = printable(text).replace('\n', &format!("\n{:gutter$}        ", ""));
+                let lines = wrapped(&printable(text)).join(&format!("\n{:gutter$}        ", ""));
                 out.push_str(&format!("{:gutter$} = {}: {lines}\n", "", ink.paint("1", word)));
             }
         }
@@ -138,6 +141,25 @@ impl Ink {
             text.to_owned()
         }
     }
+}
+
+/// Lines of at most [`WIDTH`] characters, broken between words.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            if !line.is_empty() && line.chars().count() + word.chars().count() >= WIDTH {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
 }
 
 /// Without control characters: a file must not be able to move a terminal's cursor.

@@ -41,6 +41,13 @@ impl<'t> Fields<'t> {
         Some(&entry.1).filter(|node| node.value != Value::Null)
     }
 
+    /// Whether an unknown key was probably meant as `key`.
+    pub fn resembles(&self, key: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|(written, _)| nearest(&written.text, [key]).is_some())
+    }
+
     /// Leaves a key alone that something else was said about.
     pub fn forgive(&mut self, key: &str) {
         self.forgiven
@@ -62,7 +69,9 @@ pub(super) fn describe(node: &Node) -> String {
         Value::Empty => "nothing".into(),
         Value::Null => "null".into(),
         Value::Text(text) => format!("`{text}`"),
+        Value::List(items) if items.is_empty() => "an empty list".into(),
         Value::List(_) => "a list".into(),
+        Value::Noted => "something unreadable".into(),
         Value::Map(_) => "a map".into(),
     }
 }
@@ -82,8 +91,12 @@ impl<'r> Reader<'r> {
         let entries: &[(Key, Node)] = match &node.value {
             Value::Map(entries) => entries,
             Value::Empty | Value::Null => &[],
+            Value::Noted => return None,
             Value::Text(_) | Value::List(_) => {
                 self.wrong_kind(node, &format!("keys with values under `{section}`"));
+                self.report.amend(format!(
+                    "write its keys below `{section}:`, each on a line of its own, indented by two spaces"
+                ));
                 return None;
             }
         };
@@ -133,7 +146,7 @@ impl<'r> Reader<'r> {
         let node = node?;
         match &node.value {
             Value::Text(text) if !text.is_empty() => Some(Spanned::new(text.clone(), &node.place)),
-            Value::Text(_) | Value::Empty | Value::Null | Value::List(_) | Value::Map(_) => {
+            Value::Text(_) | Value::Empty | Value::Null | Value::List(_) | Value::Map(_) | Value::Noted => {
                 self.wrong_kind(node, expected);
                 None
             }
@@ -158,7 +171,7 @@ impl<'r> Reader<'r> {
                 self.report.amend(fix);
                 None
             }
-            Value::Empty | Value::Null | Value::Map(_) => {
+            Value::Empty | Value::Null | Value::Map(_) | Value::Noted => {
                 self.wrong_kind(node, expected);
                 None
             }
@@ -327,6 +340,9 @@ impl<'r> Reader<'r> {
 
     /// Notes that a value is of the wrong kind, with a word for YAML's own traps.
     pub fn wrong_kind(&mut self, node: &Node, expected: &str) {
+        if node.value == Value::Noted {
+            return;
+        }
         if let Some(meant) = braces(node) {
             let problem = self
                 .report
@@ -347,7 +363,7 @@ impl<'r> Reader<'r> {
             Value::Empty => problem
                 .cause("nothing stands after the colon or dash, or what follows is not indented")
                 .fix("write a value, or `null` to leave it unset"),
-            Value::Null | Value::Text(_) | Value::List(_) | Value::Map(_) => problem
+            Value::Null | Value::Text(_) | Value::List(_) | Value::Map(_) | Value::Noted => problem
                 .cause("the value has another shape than this key takes")
                 .fix(format!("write {expected}")),
         };
@@ -365,7 +381,7 @@ fn braces(node: &Node) -> Option<String> {
     match &value.value {
         Value::Empty => Some(format!("{{{}}}", key.text)),
         Value::Map(_) => braces(value).map(|inner| format!("{}:{inner}", key.text)),
-        Value::Null | Value::Text(_) | Value::List(_) => None,
+        Value::Null | Value::Text(_) | Value::List(_) | Value::Noted => None,
     }
 }
 

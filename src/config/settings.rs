@@ -166,6 +166,6 @@ fn section(node: &mut Node, is_origin: bool) -> Option<&mut Vec<(Key, Node)>> {
     }
     match &mut node.value {
         Value::Map(entries) => Some(entries),
-        Value::Empty | Value::Null | Value::Text(_) | Value::List(_) => None,
+        Value::Empty | Value::Null | Value::Text(_) | Value::List(_) | Value::Noted => None,
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn show(bytes: u64) -> String {
     let exact = UNITS
         .iter()
         .rev()
-        .find(|(_, factor)| bytes > 0 && bytes % factor == 0);
+        .find(|(_, factor)| bytes > 0 && bytes.is_multiple_of(*factor));
     exact.map_or_else(
         || bytes.to_string(),
         |(unit, factor)| format!("{}{unit}", bytes / factor),

@@ -39,6 +39,8 @@ pub(super) enum Value {
     List(Vec<Node>),
     /// A mapping.
     Map(Vec<(Key, Node)>),
+    /// Something that was noted as wrong already; readers say nothing more of it.
+    Noted,
 }
 
 /// A key of a mapping.
@@ -63,7 +65,7 @@ impl Node {
     /// How many nodes it is made of, itself included.
     fn weight(&self) -> usize {
         match &self.value {
-            Value::Empty | Value::Null | Value::Text(_) => 1,
+            Value::Empty | Value::Null | Value::Text(_) | Value::Noted => 1,
             Value::List(items) => items.iter().map(Node::weight).sum::<usize>() + 1,
             Value::Map(entries) => entries.iter().map(|(_, node)| node.weight()).sum::<usize>() + 1,
         }
@@ -277,7 +279,7 @@ fn key(node: Node, seen: &mut HashMap<String, Place>, report: &mut Report) -> Pe
     let text = match node.value {
         Value::Text(text) => text,
         Value::Null => "null".to_owned(),
-        Value::Empty | Value::List(_) | Value::Map(_) => {
+        Value::Empty | Value::List(_) | Value::Map(_) | Value::Noted => {
             report
                 .error(&node.place, "a key must be a word")
                 .cause("in YAML, `{` and `[` begin a map or a list, `?` and `:` a key")

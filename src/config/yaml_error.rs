@@ -48,9 +48,10 @@ fn tab(source: &Source, at: usize, kind: &ErrorKind) -> Option<Advice> {
             | ErrorKind::TabInPlainScalar
     );
     let line = source.line_around(at);
+    // The parser may have stopped at the end of the line before.
     let tab = source
         .text
-        .get(line.clone())?
+        .get(line.start..)?
         .find('\t')
         .map(|offset| line.start + offset);
     is_tab.then(|| {
@@ -77,7 +78,7 @@ fn brace(source: &Source, at: usize, line: &std::ops::Range<usize>) -> Option<Ad
     }
     let word_end = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | ']');
     let method = ["GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE "];
-    let start = before.rfind(|c| matches!(c, ',' | '[')).map_or(0, |i| i + 1);
+    let start = before.rfind([',', '[']).map_or(0, |i| i + 1);
     let lead = before.get(start..)?;
     let trimmed = lead.trim_start_matches(|c: char| c.is_whitespace() || c == '-');
     let in_match = method.iter().any(|m| trimmed.contains(m));
@@ -257,6 +258,14 @@ fn misplaced_colon(source: &Source, at: usize) -> Advice {
             "put the value in quotes if the colon belongs to it, or begin a new line",
         );
     }
+    // The line itself may be the one without a colon, joined to the value above.
+    let whole = source.text.get(line.clone()).unwrap_or_default().trim_end();
+    if !whole.contains(": ") && !whole.ends_with(':') && whole.contains(':') {
+        return Advice {
+            at: line,
+            ..no_colon()
+        };
+    }
     let above = source.text.get(..line.start).unwrap_or_default().trim_end();
     let above = above.rfind('\n').map_or(0, |i| i + 1);
     let line_above = source.text.get(above..line.start).unwrap_or_default();
@@ -272,8 +281,15 @@ fn misplaced_colon(source: &Source, at: usize) -> Advice {
     }
     Advice {
         at: start..line.start.max(start + 1),
-        title: "a key without a colon and a space".into(),
-        cause: "YAML reads this line and the next as one text; a key ends with `:` and a space".into(),
-        fix: "write `key: value`".into(),
+        ..no_colon()
     }
+}
+
+fn no_colon() -> Advice {
+    advice(
+        0,
+        "a key without a colon and a space",
+        "YAML reads this line as part of a longer text; a key ends with `:` and a space",
+        "write `key: value`",
+    )
 }

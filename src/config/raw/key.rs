@@ -83,7 +83,7 @@ fn query(node: Option<&Node>, r: &mut Reader<'_>) -> Option<Spanned<RawQuery>> {
             r.report.amend(fix);
             return None;
         }
-        Value::Empty | Value::Null => {
+        Value::Empty | Value::Null | Value::Noted => {
             r.wrong_kind(node, EXPECTED);
             return None;
         }
@@ -160,7 +160,7 @@ fn body(node: Option<&Node>, r: &mut Reader<'_>) -> Option<Spanned<RawBody>> {
         Value::Text(text) if text == "true" => RawBody::Whole,
         Value::Text(text) if text == "false" => RawBody::Ignored,
         Value::Map(_) => json(node, r)?,
-        Value::Text(_) | Value::Empty | Value::Null | Value::List(_) => {
+        Value::Text(_) | Value::Empty | Value::Null | Value::List(_) | Value::Noted => {
             r.wrong_kind(node, "true, false, or { json: [fields] }");
             return None;
         }

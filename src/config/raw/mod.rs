@@ -85,7 +85,7 @@ pub(super) fn read(tree: &Node, r: &mut Reader<'_>) -> Raw {
     raw.admin = r.text(f.get("admin"), "an address and a port such as 0.0.0.0:9321");
     raw.admin_token_file = r.text(f.get("admin_token_file"), "the path of a file");
     let origin = f.get("origin");
-    raw.origin_written = origin.is_some();
+    raw.origin_written = origin.is_some() || f.resembles("origin");
     raw.origin = RawOrigin::read(origin, r);
     let forwarded = [
         ("append", Forwarded::Append),
@@ -151,7 +151,7 @@ fn auto<T>(
 fn policies(node: Option<&Node>, r: &mut Reader<'_>) -> Vec<Policy> {
     let Some(node) = node else { return Vec::new() };
     match &node.value {
-        Value::Empty | Value::Null => Vec::new(),
+        Value::Empty | Value::Null | Value::Noted => Vec::new(),
         Value::Map(entries) => entries
             .iter()
             .filter_map(|(key, value)| policy(key, value, r))
@@ -159,8 +159,7 @@ fn policies(node: Option<&Node>, r: &mut Reader<'_>) -> Vec<Policy> {
         Value::Text(_) | Value::List(_) => {
             r.wrong_kind(node, "names with durations under `ttl`");
             r.report.amend(
-                "write a name and a duration under `ttl:`, such as `product_info: 1h`;\n\
-                 a ttl for all rules goes under `defaults:`"
+                "write a name and a duration under `ttl:`, such as `product_info: 1h`; a ttl for all rules goes under `defaults:`"
                     .into(),
             );
             Vec::new()
@@ -215,7 +214,7 @@ fn defaults(node: Option<&Node>, r: &mut Reader<'_>) -> Terms {
 fn rules(node: Option<&Node>, r: &mut Reader<'_>) -> Vec<RawRule> {
     let Some(node) = node else { return Vec::new() };
     match &node.value {
-        Value::Empty | Value::Null => Vec::new(),
+        Value::Empty | Value::Null | Value::Noted => Vec::new(),
         Value::List(items) => items.iter().filter_map(|item| RawRule::read(item, r)).collect(),
         Value::Text(_) | Value::Map(_) => {
             r.wrong_kind(node, "a list of rules");

@@ -37,7 +37,7 @@ impl RawOrigin {
                 ..RawOrigin::default()
             }),
             Value::Map(_) => Self::section(node, r),
-            Value::Empty | Value::Null | Value::List(_) => {
+            Value::Empty | Value::Null | Value::List(_) | Value::Noted => {
                 r.wrong_kind(node, "a URL such as http://127.0.0.1:3000, or a map with `url`");
                 None
             }

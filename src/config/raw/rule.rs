@@ -50,6 +50,13 @@ impl RawRule {
     pub fn read(node: &Node, r: &mut Reader<'_>) -> Option<Self> {
         if matches!(node.value, Value::Empty | Value::Null) {
             r.wrong_kind(node, "a rule with `match`");
+            r.report
+                .amend("write the rule after the dash, or remove the dash".into());
+            return None;
+        }
+        if let Value::Text(text) = &node.value {
+            r.wrong_kind(node, "a rule with `match`");
+            r.report.amend(format!("write `- match: {text}`"));
             return None;
         }
         let mut f = r.section(Some(node), "rules")?;
@@ -93,7 +100,7 @@ fn matches(node: Option<&Node>, r: &mut Reader<'_>) -> Vec<Spanned<String>> {
             .filter_map(|item| r.text(Some(item), EXPECTED))
             .collect(),
         Value::Text(_) => r.text(Some(node), EXPECTED).into_iter().collect(),
-        Value::Empty | Value::Null | Value::List(_) | Value::Map(_) => {
+        Value::Empty | Value::Null | Value::List(_) | Value::Map(_) | Value::Noted => {
             r.wrong_kind(node, EXPECTED);
             Vec::new()
         }

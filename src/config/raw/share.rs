@@ -37,12 +37,12 @@ pub(super) fn read(node: Option<&Node>, r: &mut Reader<'_>) -> Option<RawShare> 
             let mut f = r.section(node, "share")?;
             let per = f.get("per");
             r.end(f);
-            if per.is_none() {
+            if per.is_none() && found.value == Value::Map(Vec::new()) {
                 r.wrong_kind(found, EXPECTED);
             }
             per_one(&r.text(per, "`cookie NAME` or `header NAME`")?, r)
         }
-        Value::Empty | Value::Null | Value::List(_) => {
+        Value::Empty | Value::Null | Value::List(_) | Value::Noted => {
             r.wrong_kind(found, EXPECTED);
             None
         }

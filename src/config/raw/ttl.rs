@@ -35,7 +35,7 @@ impl RawTtl {
                 Self::of_text(&text, r)
             }
             Value::Map(entries) if !entries.is_empty() => Self::clamp(node, r),
-            Value::Empty | Value::Null | Value::List(_) | Value::Map(_) => {
+            Value::Empty | Value::Null | Value::List(_) | Value::Map(_) | Value::Noted => {
                 r.wrong_kind(node, EXPECTED);
                 None
             }

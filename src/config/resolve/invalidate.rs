@@ -94,9 +94,11 @@ impl Targets {
             }
             items.push(Invalidate::Rule(name.clone()));
         }
-        // Rules and tags are separate name spaces: a word that is both drops both.
+        // Rules and tags are separate name spaces: a word that is both drops both. Of a rule's name,
+        // only a tag written just so is meant.
+        let exact = !items.is_empty();
         match Template::parse(&text.value) {
-            Ok(tag) if self.is_a_tag(&tag) => {
+            Ok(tag) if self.shapes.contains(&shape(&tag)) || (!exact && self.is_a_tag(&tag)) => {
                 items.extend(template(text, &text.value, raw, rule, report).map(Invalidate::Tag));
             }
             Ok(_) if items.is_empty() => self.unknown(text, report),
@@ -109,9 +111,6 @@ impl Targets {
     /// Whether some rule's tags can produce a text of this template. A word without places is
     /// not taken for a `{place}` alone: that one produces everything, misspelled rules too.
     fn is_a_tag(&self, item: &Template) -> bool {
-        if self.shapes.contains(&shape(item)) {
-            return true;
-        }
         let word = item.places().next().is_none();
         self.tags
             .iter()

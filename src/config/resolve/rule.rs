@@ -144,7 +144,12 @@ impl Context<'_> {
     /// Notes keys that can never take effect.
     fn check_effect(&mut self, written: &RawRule, methods: &Methods, cache: bool) {
         let own = &written.terms;
-        let grants = own.ttl.as_ref().filter(|ttl| !ttl.is_origin());
+        let by_status = own
+            .ttl_by_status
+            .first()
+            .map(|(status, _)| ("ttl_by_status", &status.place));
+        let ttl = own.ttl.as_ref().filter(|ttl| !ttl.is_origin());
+        let grants = ttl.map(|ttl| ("ttl", ttl.place())).or(by_status);
         if !cache {
             for (key, place) in of_storing(written) {
                 let also = own.cache.as_ref().or(self.raw.defaults.cache.as_ref());
@@ -155,19 +160,21 @@ impl Context<'_> {
                     .cause("`cache: false` passes every request through");
                 problem.fix(format!("remove `{key}`, or remove `cache: false`"));
             }
-        } else if let (Some(ttl), Some(method)) = (grants, &methods.never_stored) {
-            let problem = self.report.error(ttl.place(), "this `ttl` can never apply");
+        } else if let (Some((key, place)), Some(method)) = (grants, &methods.never_stored) {
+            let problem = self.report.error(place, format!("this `{key}` can never apply"));
             problem.cause(format!(
-                "answers to {method} are never stored; a ttl on an unsafe method says that it is a read,\n\
-                 which is possible for POST alone"
+                "answers to {method} are never stored; a ttl on an unsafe method says that it is a read, which is possible for POST alone"
             ));
-            problem.fix("remove `ttl`, or write a rule of its own for the method that reads");
-        } else if let (Some(ttl), true, false) = (grants, written.invalidate_written, methods.all_safe) {
-            let problem = self
-                .report
-                .error(ttl.place(), "a rule is either a read or a write");
-            problem
-                .cause("`ttl` on an unsafe method says that it is a read; `invalidate` says that it writes");
+            problem.fix(format!(
+                "remove `{key}`, or write a rule of its own for the method that reads"
+            ));
+        } else if let (Some((key, place)), true, false) =
+            (grants, written.invalidate_written, methods.all_safe)
+        {
+            let problem = self.report.error(place, "a rule is either a read or a write");
+            problem.cause(format!(
+                "`{key}` on an unsafe method says that it is a read; `invalidate` says that it writes"
+            ));
             problem.fix("remove one of them, or write two rules");
         } else if let (None, false, false, Some(tag)) =
             (grants, methods.any_safe, methods.none_known, written.tags.first())

@@ -192,8 +192,7 @@ fn origin_copies(outlived: &[(&Pair<'_>, &Pair<'_>)], report: &mut Report) {
     );
     problem.also(also);
     problem.cause(
-        "a write drops what is stored here; a browser keeps its copy as long as the origin's `Cache-Control`\n\
-         or `Expires` allow, since `client_ttl` is `origin`",
+        "a write drops what is stored here; a browser keeps its copy as long as the origin's `Cache-Control` or `Expires` allow, since `client_ttl` is `origin`",
     );
     problem.fix(
         "write `client_ttl: none` in these rules or in `defaults`, so that browsers ask again each time",
