@@ -21,6 +21,7 @@ use crate::policy::key::{self, KeyBody, KeyedJson};
 use crate::policy::request::RequestDirectives;
 use crate::route::{Captures, TemplateInput};
 use crate::server::{ConnState, InFlight};
+use crate::store::Reservation;
 
 /// Names a request across services.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,6 +47,8 @@ pub(super) struct Exchange {
     pub busy: Option<InFlight>,
     /// The members of its JSON content that the key names.
     pub json: Option<KeyedJson>,
+    /// What the content read for the key takes of the memory budget.
+    pub room: Option<Reservation>,
     /// Larder's own name for the request; made when first needed.
     request_id: OnceLock<HeaderValue>,
     body: Content,
@@ -105,6 +108,7 @@ impl Exchange {
             connection,
             busy,
             json: None,
+            room: None,
             request_id: OnceLock::new(),
             body,
         };
@@ -162,6 +166,15 @@ impl Exchange {
         match &self.body {
             Content::Read(bytes) => bytes.clone(),
             Content::Empty | Content::Unread(_) | Content::Partly(..) => Bytes::new(),
+        }
+    }
+
+    /// The most that reading the content for the key can take, bytes.
+    pub fn key_body_bound(&self) -> u64 {
+        let most = self.ruling.config.limits.key_body as u64;
+        match &self.body {
+            Content::Unread(incoming) => incoming.size_hint().exact().map_or(most, |length| length.min(most)),
+            Content::Empty | Content::Read(_) | Content::Partly(..) => 0,
         }
     }
 

@@ -15,8 +15,7 @@ use super::lookup::Base;
 use super::stream::{Broken, Reader, Stream, Writer};
 use crate::clock::Now;
 use crate::config::Rule;
-use crate::fields::connection;
-use crate::fields::via::Pseudonym;
+use crate::fields::{connection, http_date};
 use crate::invalidation::{Mark, TagId};
 use crate::origin::{OriginBody, OriginError, Outgoing, RequestBody};
 use crate::policy::freshness::Times;
@@ -230,7 +229,7 @@ impl Proxy {
             let reason = Reason::OriginError;
             return lead.announce(Phase::Excused(base.entry.clone(), reason));
         }
-        clean_answer(answer.headers_mut(), &self.pseudonym);
+        self.clean_answer(answer.headers_mut());
         match self.keep(order, &answer, &fetched) {
             Ok(keep) => self.fill_stream(order, lead, answer, keep).await,
             Err(reason) => {
@@ -370,6 +369,19 @@ impl Proxy {
         writer.finish(Ok(()));
     }
 
+    /// Makes the origin's fields fit to send on and to store: end-to-end ones only, with `Via`, and
+    /// with `Date`, which whoever stores an answer without one has to add (RFC 9110 §6.6.1).
+    pub(super) fn clean_answer(&self, fields: &mut HeaderMap) {
+        connection::strip_response(fields);
+        fields.remove(header::CONTENT_LENGTH);
+        self.pseudonym.append(fields, http::Version::HTTP_11);
+        if !fields.contains_key(header::DATE)
+            && let Some(date) = http_date::format(self.clock.now().wall)
+        {
+            fields.insert(header::DATE, date);
+        }
+    }
+
     /// Shortens a lifetime by the rule's jitter, the same for one key at one time everywhere.
     fn spread(&self, rule: &Rule, terms: Terms, key: &CacheKey) -> Terms {
         if rule.jitter == 0.0 {
@@ -481,11 +493,4 @@ async fn pass_on(writer: Writer, first: Bytes, mut body: OriginBody) {
 /// Whether a status is a failure that a stale response may stand in for (RFC 5861 §4).
 fn excuses(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
-}
-
-/// Makes the origin's fields fit to send on and to store: end-to-end ones only, with `Via`.
-pub(super) fn clean_answer(fields: &mut HeaderMap, pseudonym: &Pseudonym) {
-    connection::strip_response(fields);
-    fields.remove(header::CONTENT_LENGTH);
-    pseudonym.append(fields, http::Version::HTTP_11);
 }

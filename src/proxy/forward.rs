@@ -7,14 +7,13 @@ use http::Response;
 use super::Proxy;
 use super::collapse::{Arrival, FlightKey, Follow, ForLeader, Joined, LeaderAnswer, Phase};
 use super::exchange::Exchange;
-use super::fill::{Order, clean_answer};
+use super::fill::Order;
 use super::lookup::{Base, Found, Need};
 use super::outcome::Verdict;
 use super::problem::Refusal;
 use super::respond::Served;
 use crate::body::Body;
 use crate::config::Collapse;
-use crate::fields::via::Pseudonym;
 use crate::invalidation::{self, Subject, Tag, TagId, path_tags};
 use crate::origin::{OriginError, Outgoing};
 use crate::policy::Reason;
@@ -342,7 +341,7 @@ impl Proxy {
         );
         match answered {
             Ok(mut answer) => {
-                clean_passed(exchange, &mut answer, &self.pseudonym);
+                self.clean_passed(exchange, &mut answer);
                 let kind = if reason.forward_word() == Some("bypass") {
                     OutcomeKind::Bypass
                 } else {
@@ -361,23 +360,16 @@ impl Proxy {
             Err(error) => self.origin_failed(exchange, &error),
         }
     }
-}
 
-/// Cleans a passed answer; a HEAD's and a 304's `Content-Length` speak of content that is not sent.
-fn clean_passed(
-    exchange: &Exchange,
-    answer: &mut Response<crate::origin::OriginBody>,
-    pseudonym: &Pseudonym,
-) {
-    let describes = exchange.is_head() || answer.status() == http::StatusCode::NOT_MODIFIED;
-    let length = answer
-        .headers()
-        .get(http::header::CONTENT_LENGTH)
-        .filter(|_| describes)
-        .cloned();
-    clean_answer(answer.headers_mut(), pseudonym);
-    if let Some(length) = length {
-        answer.headers_mut().insert(http::header::CONTENT_LENGTH, length);
+    /// Cleans a passed answer; a HEAD's and a 304's `Content-Length` speak of content that is not
+    /// sent.
+    fn clean_passed(&self, exchange: &Exchange, answer: &mut Response<crate::origin::OriginBody>) {
+        let describes = exchange.is_head() || answer.status() == http::StatusCode::NOT_MODIFIED;
+        let length = answer.headers().get(http::header::CONTENT_LENGTH).filter(|_| describes).cloned();
+        self.clean_answer(answer.headers_mut());
+        if let Some(length) = length {
+            answer.headers_mut().insert(http::header::CONTENT_LENGTH, length);
+        }
     }
 }
 

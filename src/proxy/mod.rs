@@ -197,6 +197,10 @@ impl Proxy {
 
     /// Reads the content that the key needs, then goes on as for any request.
     async fn read_key_body(self: Arc<Self>, mut exchange: Exchange) -> http::Response<crate::body::Body> {
+        exchange.room = self.memory.budget().reserve(exchange.key_body_bound());
+        if exchange.room.is_none() {
+            return self.pass(exchange, Reason::NoRoom).await;
+        }
         match exchange.read_body().await {
             Ok(()) => {}
             Err(NotRead::TooLarge) => return self.pass(exchange, Reason::BodyTooLarge).await,

@@ -15,7 +15,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Proxy;
 use super::exchange::Exchange;
-use super::fill::clean_answer;
 use super::outcome::Verdict;
 use crate::body::Body;
 use crate::clock::Clock;
@@ -43,7 +42,7 @@ impl Proxy {
                 self.finish(&exchange, switched, verdict)
             }
             Ok(mut answer) => {
-                clean_answer(answer.headers_mut(), &self.pseudonym);
+                self.clean_answer(answer.headers_mut());
                 self.serve_forwarded(&exchange, answer, verdict)
             }
             Err(error) => self.origin_failed(&exchange, &error),
@@ -72,7 +71,7 @@ impl Proxy {
         });
         let upgrade = answer.headers().get(header::UPGRADE).cloned();
         let (mut head, _no_content) = answer.into_parts();
-        clean_answer(&mut head.headers, &self.pseudonym);
+        self.clean_answer(&mut head.headers);
         head.headers
             .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         if let Some(upgrade) = upgrade {

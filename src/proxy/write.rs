@@ -8,7 +8,6 @@ use tokio::sync::oneshot;
 
 use super::Proxy;
 use super::exchange::Exchange;
-use super::fill::clean_answer;
 use super::outcome::Verdict;
 use super::problem::Refusal;
 use crate::body::Body;
@@ -34,7 +33,7 @@ impl Proxy {
         self.tasks.spawn(task);
         let response = match receiver.await {
             Ok(Ok(mut answer)) => {
-                clean_answer(answer.headers_mut(), &self.pseudonym);
+                self.clean_answer(answer.headers_mut());
                 let reason = self.write_reason(&exchange);
                 let verdict = Verdict::new(OutcomeKind::Bypass, Some(reason));
                 self.serve_forwarded(&exchange, answer, verdict)
