@@ -87,8 +87,6 @@ reasons! {
     RuleChanged = "rule-changed", miss;
     /// The client said `only-if-cached` and nothing fresh is stored.
     OnlyIfCached = "only-if-cached", none;
-    /// The fill that this request could have followed turned out not to be for it.
-    NotFollowed = "not-followed", uri_miss;
     /// The origin said `no-store`.
     OriginNoStore = "origin-no-store", uri_miss;
     /// The origin said `private`.
@@ -145,8 +143,6 @@ reasons! {
     OriginBadResponse = "origin-bad-response", uri_miss;
     /// The origin already has as many requests as it may have at once, and none ended in time.
     OriginBusy = "origin-busy", uri_miss;
-    /// Larder is shutting down.
-    Draining = "draining", none;
     /// A defect in Larder ended the request; the log has the details.
     Internal = "internal", none;
 }
