@@ -165,7 +165,7 @@ impl Proxy {
             Keyed::Bypass(reason) => self.slow(exchange, Slow::Pass(reason)),
             Keyed::Cacheable(lookup) => match self.look_up(&exchange, &lookup, exchange.started) {
                 Found::Fresh(fresh) => Answering::now(self.serve_fresh(&mut exchange, &fresh)),
-                Found::Other(need) => self.slow(exchange, Slow::Fetch(lookup, need)),
+                Found::Other(need) => self.slow(exchange, Slow::Fetch(Box::new((lookup, need)))),
             },
         }
     }
@@ -189,7 +189,10 @@ impl Proxy {
                 Slow::Write => proxy.write(exchange).await,
                 Slow::Upgrade => proxy.upgrade(exchange).await,
                 Slow::Pass(reason) => proxy.pass(exchange, reason).await,
-                Slow::Fetch(lookup, need) => proxy.fetch(exchange, lookup, need).await,
+                Slow::Fetch(found) => {
+                    let (lookup, need) = *found;
+                    proxy.fetch(exchange, lookup, need).await
+                }
                 Slow::ReadKeyBody => proxy.read_key_body(exchange).await,
             }
         })
@@ -238,5 +241,5 @@ enum Slow {
     /// The key needs the request's content.
     ReadKeyBody,
     /// Nothing usable is stored.
-    Fetch(Lookup, lookup::Need),
+    Fetch(Box<(Lookup, lookup::Need)>),
 }
