@@ -18,6 +18,7 @@
 
 pub mod app;
 pub mod body;
+pub mod client;
 pub mod clock;
 pub mod tasks;
 

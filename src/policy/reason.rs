@@ -73,6 +73,9 @@ reasons! {
     /// The request holds only under a condition that the origin alone can judge (`If-Match`,
     /// `If-Unmodified-Since`).
     Precondition = "precondition", bypass;
+    /// The request's `Connection` names fields beyond the usual: the origin would not see what the
+    /// key was made of.
+    ConnectionFields = "connection-fields", bypass;
     /// The client said `no-store`.
     RequestNoStore = "request-no-store", request;
     /// A write or purge dropped what was stored.
@@ -95,6 +98,9 @@ reasons! {
     OriginNoCache = "origin-no-cache", uri_miss;
     /// The origin said `Vary: *`.
     VaryStar = "vary-star", uri_miss;
+    /// The answer varies by a field that Larder rewrites on the way (`Via`, `X-Forwarded-For`,
+    /// `X-Request-Id`, a fixed `Host`), so that nothing tells its variants apart.
+    VaryRewritten = "vary-rewritten", uri_miss;
     /// The answer has `Set-Cookie` and the rule says `set_cookie: refuse`.
     SetCookie = "set-cookie", uri_miss;
     /// The request had `Authorization` and the answer does not allow sharing (RFC 9111 §3.5).
@@ -113,6 +119,11 @@ reasons! {
     NoRoom = "no-room", uri_miss;
     /// The answer ended before its announced length, or its framing broke.
     Incomplete = "incomplete", uri_miss;
+    /// Only the connection's end marks the end of the answer, so that a part of it could not be told
+    /// from the whole.
+    CloseDelimited = "close-delimited", uri_miss;
+    /// The answer was silent for ten seconds before it was whole.
+    Stalled = "stalled", uri_miss;
     /// A write invalidated the answer while it was being fetched.
     Overtaken = "overtaken", uri_miss;
     /// The answer is an endless stream, such as `text/event-stream`.

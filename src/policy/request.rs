@@ -26,6 +26,8 @@ pub struct RequestDirectives {
     pub expect_continue: bool,
     /// `Upgrade`, and `Connection` names it (RFC 9110 §7.8).
     pub upgrade: bool,
+    /// `Connection` names a field other than the hop-by-hop ones: the origin would not see it.
+    pub connection_fields: bool,
     /// A field such as `X-HTTP-Method-Override`: the origin may act on another method.
     pub method_override: bool,
 }
@@ -44,6 +46,7 @@ impl RequestDirectives {
                 "range" => found.range = true,
                 "expect" => found.expect_continue |= value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
                 "upgrade" => found.upgrade = true,
+                "connection" => found.connection_fields |= names_fields(value.as_bytes()),
                 "x-http-method-override" | "x-http-method" | "x-method-override" => {
                     found.method_override = true;
                 }
@@ -61,6 +64,20 @@ impl RequestDirectives {
     pub fn asks_for_part(&self) -> bool {
         self.conditional || self.origin_conditional || self.if_range || self.range
     }
+}
+
+/// Whether a `Connection` line names anything but the options that every client may send.
+fn names_fields(line: &[u8]) -> bool {
+    const USUAL: [&[u8]; 6] = [
+        b"keep-alive",
+        b"close",
+        b"upgrade",
+        b"te",
+        b"http2-settings",
+        b"proxy-connection",
+    ];
+    let mut members = line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    members.any(|member| !member.is_empty() && !USUAL.iter().any(|usual| member.eq_ignore_ascii_case(usual)))
 }
 
 #[cfg(test)]

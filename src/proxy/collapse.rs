@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::stream::{Reader, Stream};
+use crate::body::stream::{Reader, Stream, Writer};
 use crate::invalidation::{Order, TagId};
 use crate::origin::{OriginBody, OriginError};
 use crate::policy::Reason;
@@ -35,6 +35,8 @@ pub(super) struct FlightKey {
     pub key: CacheKey,
     /// The values of nominated fields, where `Vary` is known already.
     pub variant: Option<Selecting>,
+    /// The rule, as it stands: after a change of rules nobody follows a fill of the old ones.
+    pub fingerprint: u64,
 }
 
 /// One fill under way.
@@ -45,8 +47,8 @@ pub(super) struct Flight {
     pub stamp: Order,
     /// How many fills for these followers died before this one.
     pub replaces: u8,
-    /// Set when the leader's client went away, or there never was one.
-    leader_gone: AtomicBool,
+    /// The content as it arrives. Whoever joins has a place at its start from then on.
+    stream: Arc<Stream>,
     phase: watch::Receiver<Phase>,
 }
 
@@ -86,10 +88,8 @@ pub(super) struct Arrival {
     pub times: crate::policy::freshness::Times,
     /// The content's length, if the origin announced it.
     pub length: Option<u64>,
-    /// The content as it arrives.
-    pub stream: Arc<Stream>,
-    /// The leader's place at the start of the stream, kept for it until it comes.
-    pub seat: Mutex<Option<Reader>>,
+    /// Why it is not being stored although it could be; `None`: it is.
+    pub not_stored: Option<Reason>,
 }
 
 /// An answer that nobody but the leader may have.
@@ -122,12 +122,16 @@ pub(super) struct Lead {
     flight: Arc<Flight>,
     flights: Arc<Flights>,
     phase: watch::Sender<Phase>,
+    /// Where the content goes.
+    pub writer: Writer,
 }
 
 /// A client's end of a flight.
 #[derive(Debug)]
 pub(super) struct Follow {
     pub flight: Arc<Flight>,
+    /// Its place in the content, taken when it begins to read.
+    pub reader: Option<Reader>,
     /// Only where the fill is another request's.
     waiting: Option<Waiting>,
 }
@@ -157,6 +161,7 @@ impl Flights {
         let mut under_way = self.under_way.lock();
         if let Some(flight) = under_way.get(&key)
             && may_follow(flight)
+            && let Some(reader) = flight.stream.read()
         {
             self.followers.fetch_add(1, Ordering::Relaxed);
             let waiting = Some(Waiting {
@@ -164,6 +169,7 @@ impl Flights {
             });
             return Joined::Follow(Follow {
                 flight: flight.clone(),
+                reader: Some(reader),
                 waiting,
             });
         }
@@ -179,22 +185,26 @@ impl Flights {
 
     fn lead(self: &Arc<Self>, key: FlightKey, stamp: Order, replaces: u8) -> (Lead, Follow) {
         let (sender, phase) = watch::channel(Phase::Waiting);
+        let (stream, writer) = Stream::new();
+        let reader = stream.read();
         let flight = Arc::new(Flight {
             key,
             stamp,
             replaces,
-            leader_gone: AtomicBool::new(false),
+            stream,
             phase,
         });
         let lead = Lead {
             flight: flight.clone(),
             flights: self.clone(),
             phase: sender,
+            writer,
         };
         (
             lead,
             Follow {
                 flight,
+                reader,
                 waiting: None,
             },
         )
@@ -221,9 +231,6 @@ impl Lead {
     pub fn announce(&self, phase: Phase) {
         // Nobody listening is no fault: the clients may have gone.
         self.phase.send_replace(phase);
-        if self.flight.leader_gone.load(Ordering::SeqCst) {
-            self.flight.empty_seat();
-        }
     }
 
     /// Nobody joins from here on; those who follow go on.
@@ -238,15 +245,6 @@ impl Drop for Lead {
     }
 }
 
-impl Flight {
-    /// Gives up the leader's place in the stream, so that nobody waits for it to read.
-    fn empty_seat(&self) {
-        if let Phase::Arrived(arrival) = &*self.phase.borrow() {
-            arrival.seat.lock().take();
-        }
-    }
-}
-
 impl Follow {
     /// Waits for news; `None` when the fill died without any.
     pub async fn news(&self) -> Option<Phase> {
@@ -258,15 +256,5 @@ impl Follow {
     /// Whether this is the client that the fill is for in the first place.
     pub fn is_leader(&self) -> bool {
         self.waiting.is_none()
-    }
-}
-
-impl Drop for Follow {
-    fn drop(&mut self) {
-        // Set before looking, as the fill looks after announcing: one of the two sees the other.
-        if self.is_leader() {
-            self.flight.leader_gone.store(true, Ordering::SeqCst);
-            self.flight.empty_seat();
-        }
     }
 }

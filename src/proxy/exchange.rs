@@ -12,16 +12,16 @@ use hyper::body::{Body as _, Incoming};
 use super::admit::{self, Admission};
 use super::problem::Refusal;
 use super::{Proxy, Ruling};
+use crate::client::{ConnState, InFlight};
 use crate::clock::Now;
-use crate::config::{Forwarded, HostField, Rule};
+use crate::config::{Config, Forwarded, HostField, Rule};
 use crate::fields::{connection, forwarded};
 use crate::origin::{RequestBody, StreamBody};
 use crate::policy::Reason;
 use crate::policy::key::{self, KeyBody, KeyedJson};
 use crate::policy::request::RequestDirectives;
 use crate::route::{Captures, TemplateInput};
-use crate::server::{ConnState, InFlight};
-use crate::store::Reservation;
+use crate::store::{Budget, Reservation};
 
 /// Names a request across services.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -56,8 +56,9 @@ pub(super) struct Exchange {
 
 /// Why content was not read for a key.
 pub(super) enum NotRead {
-    /// It is larger than `limits.key_body`; the request is forwarded, uncached.
-    TooLarge,
+    /// It is larger than `limits.key_body`, or than the memory that is free: the request is
+    /// forwarded, uncached.
+    Passes(Reason),
     /// It did not come.
     Refused(Refusal),
 }
@@ -138,6 +139,8 @@ impl Exchange {
             Some(Reason::Disabled)
         } else if !self.rule.cache {
             Some(Reason::CacheOff)
+        } else if self.asked.connection_fields {
+            Some(Reason::ConnectionFields)
         } else if self.asked.range {
             Some(Reason::Range)
         } else if self.asked.origin_conditional {
@@ -145,6 +148,23 @@ impl Exchange {
         } else {
             None
         }
+    }
+
+    /// Whether the request asks for an upgrade that `upgrade` lists. Any other is passed on without
+    /// its `Upgrade`: a tunnel for HTTP (`h2c`) would carry requests past every rule.
+    pub fn may_upgrade(&self) -> bool {
+        let asked = self
+            .head
+            .headers
+            .get(header::UPGRADE)
+            .and_then(|value| value.to_str().ok());
+        let allowed = &self.ruling.config.upgrade;
+        self.asked.upgrade
+            && asked.is_some_and(|asked| {
+                let mut protocols = asked.split(',').map(str::trim).peekable();
+                protocols.peek().is_some()
+                    && protocols.all(|protocol| allowed.iter().any(|one| one.eq_ignore_ascii_case(protocol)))
+            })
     }
 
     /// Whether the rule's key needs content that has not been read.
@@ -169,50 +189,49 @@ impl Exchange {
         }
     }
 
-    /// The most that reading the content for the key can take, bytes.
-    pub fn key_body_bound(&self) -> u64 {
-        let most = self.ruling.config.limits.key_body as u64;
-        match &self.body {
-            Content::Unread(incoming) => incoming
-                .size_hint()
-                .exact()
-                .map_or(most, |length| length.min(most)),
-            Content::Empty | Content::Read(_) | Content::Partly(..) => 0,
-        }
-    }
-
-    /// Reads the content that the key needs, up to `limits.key_body`. What was read of a
-    /// larger one goes on with the rest.
-    pub async fn read_body(&mut self) -> Result<(), NotRead> {
+    /// Reads the content that the key needs, up to `limits.key_body` and as far as `budget` has
+    /// room. What was read of content that goes past either is sent on with the rest.
+    pub async fn read_body(&mut self, budget: &Budget) -> Result<(), NotRead> {
         let limits = &self.ruling.config.limits;
         let (most, patience) = (limits.key_body, limits.body_timeout);
         let Content::Unread(incoming) = &mut self.body else {
             return Ok(());
         };
         if incoming.size_hint().lower() > most as u64 {
-            return Err(NotRead::TooLarge);
+            return Err(NotRead::Passes(Reason::BodyTooLarge));
         }
+        let mut room = budget.reserve(0);
         let mut read = BytesMut::new();
         loop {
             let frame = tokio::time::timeout(patience, incoming.frame()).await;
-            match frame.map_err(|_elapsed| NotRead::Refused(Refusal::RequestTimeout))? {
+            let data = match frame.map_err(|_elapsed| NotRead::Refused(Refusal::RequestTimeout))? {
                 None => break,
                 Some(Err(_broken)) => return Err(NotRead::Refused(Refusal::BadRequest)),
-                Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else { continue };
-                    read.extend_from_slice(&data);
-                    if read.len() > most {
-                        self.body = match std::mem::replace(&mut self.body, Content::Empty) {
-                            Content::Unread(rest) => Content::Partly(read.freeze(), rest),
-                            Content::Empty | Content::Read(_) | Content::Partly(..) => Content::Empty,
-                        };
-                        return Err(NotRead::TooLarge);
-                    }
-                }
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            };
+            read.extend_from_slice(&data);
+            let has_room = room.as_mut().is_some_and(|room| room.grow(data.len() as u64));
+            if read.len() > most || !has_room {
+                let reason = if has_room {
+                    Reason::BodyTooLarge
+                } else {
+                    Reason::NoRoom
+                };
+                self.put_back(read.freeze());
+                return Err(NotRead::Passes(reason));
             }
         }
+        self.room = room;
         self.body = Content::Read(read.freeze());
         Ok(())
+    }
+
+    /// Puts what was read before the rest.
+    fn put_back(&mut self, read: Bytes) {
+        self.body = match std::mem::replace(&mut self.body, Content::Empty) {
+            Content::Unread(rest) => Content::Partly(read, rest),
+            other @ (Content::Empty | Content::Read(_) | Content::Partly(..)) => other,
+        };
     }
 
     /// The content to send on; what is not read yet is streamed.
@@ -289,11 +308,13 @@ impl Exchange {
             }
             (Forwarded::Append, None) | (Forwarded::Pass, _) => {}
         }
-        if let HostField::Fixed(host) = &config.origin.host_field {
-            fields.insert(header::HOST, host.clone());
-        } else if let Ok(host) = HeaderValue::from_str(self.authority())
-            && !host.is_empty()
-        {
+        let host = match &config.origin.host_field {
+            HostField::Fixed(host) => Some(host.clone()),
+            // An HTTP/1.0 request may have none, but the one that goes out is HTTP/1.1.
+            HostField::Forward if self.authority().is_empty() => origin_authority(config),
+            HostField::Forward => HeaderValue::from_str(self.authority()).ok(),
+        };
+        if let Some(host) = host {
             fields.insert(header::HOST, host);
         }
         fields
@@ -306,4 +327,15 @@ fn without_port(authority: &str) -> &str {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         Some(_) | None => authority,
     }
+}
+
+/// The origin's own authority, as `Host` writes it.
+fn origin_authority(config: &Config) -> Option<HeaderValue> {
+    let (host, port) = (&config.origin.host, config.origin.port);
+    let text = if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    };
+    HeaderValue::try_from(text).ok()
 }

@@ -4,29 +4,23 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body_util::BodyExt;
-use hyper::body::Body as _;
+use http::{HeaderMap, Response, StatusCode, header};
 
 use super::Proxy;
-use super::collapse::{Arrival, ForLeader, Lead, LeaderAnswer, Phase};
+use super::collapse::{ForLeader, Lead, LeaderAnswer, Phase};
 use super::exchange::Exchange;
+use super::keep::{make_place, spread};
 use super::lookup::Base;
-use super::outcome::STATUS_PLACE;
-use super::stream::{Broken, Reader, Stream, Writer};
 use crate::clock::Now;
 use crate::config::Rule;
-use crate::fields::cache_status::CACHE_STATUS;
 use crate::fields::{connection, http_date};
-use crate::invalidation::{Mark, TagId};
+use crate::invalidation::Mark;
 use crate::origin::{OriginBody, OriginError, Outgoing, RequestBody};
-use crate::policy::freshness::Times;
 use crate::policy::key::{CacheKey, Lookup};
 use crate::policy::reuse::Validity;
-use crate::policy::storing::{self, RequestFacts, Storing, Terms};
-use crate::policy::vary::Selecting;
+use crate::policy::storing::{self, RequestFacts, Storing};
 use crate::policy::{Reason, validation};
-use crate::store::{Content, Parts, Reservation, StoredResponse};
+use crate::store::{Parts, StoredResponse};
 
 /// Everything a fill needs of the request that caused it; outlives the request.
 #[derive(Debug)]
@@ -61,7 +55,7 @@ impl Order {
         }
     }
 
-    fn rule(&self) -> &Rule {
+    pub fn rule(&self) -> &Rule {
         &self.exchange.rule
     }
 
@@ -100,10 +94,10 @@ impl Order {
 }
 
 /// One exchange with the origin: its mark, taken before it was sent, and its times.
-struct Fetched {
-    mark: Mark,
-    sent: Now,
-    received: Now,
+pub(super) struct Fetched {
+    pub mark: Mark,
+    pub sent: Now,
+    pub received: Now,
 }
 
 impl Proxy {
@@ -181,7 +175,7 @@ impl Proxy {
             Storing::Store(terms) => terms,
             Storing::Skip(_) => base.entry.terms,
         };
-        let terms = self.spread(order.rule(), terms, &order.key);
+        let terms = spread(order.rule(), terms, &order.key);
         let tags = self
             .tags(&order.exchange, &fields)
             .unwrap_or_else(|| base.entry.tags.to_vec());
@@ -234,7 +228,7 @@ impl Proxy {
         }
         self.clean_answer(answer.headers_mut());
         match self.keep(order, &answer, &fetched) {
-            Ok(keep) => self.fill_stream(order, lead, answer, keep).await,
+            Ok(keep) => self.stream_and_keep(order, lead, answer, keep).await,
             Err(reason) => {
                 lead.close();
                 if !answer.status().is_server_error() {
@@ -251,128 +245,6 @@ impl Proxy {
         }
     }
 
-    /// Decides whether an answer may be stored, and gets it room.
-    fn keep(&self, order: &Order, answer: &Response<OriginBody>, fetched: &Fetched) -> Result<Keep, Reason> {
-        let rule = order.rule();
-        let times = storing::times(rule, answer.headers(), fetched.sent, fetched.received);
-        let judged = storing::judge(
-            rule,
-            &order.facts,
-            answer.status(),
-            answer.headers(),
-            &times,
-            fetched.received,
-        );
-        let terms = match judged {
-            Storing::Store(terms) => self.spread(rule, terms, &order.key),
-            Storing::Skip(reason) => return Err(reason),
-        };
-        let mut fields = storing::storable_fields(rule, answer.headers());
-        make_place(&mut fields);
-        let request = &order.exchange.head.headers;
-        let selecting =
-            Selecting::of(&fields, request, rule.ignore_origin.vary).map_err(|_star| Reason::VaryStar)?;
-        let tags = self.tags(&order.exchange, &fields).ok_or(Reason::TooManyTags)?;
-        let length = answer.body().size_hint().exact();
-        if length.is_some_and(|length| length > rule.max_object) {
-            return Err(Reason::TooLarge);
-        }
-        let room = self
-            .memory
-            .budget()
-            .reserve(length.unwrap_or(0))
-            .ok_or(Reason::NoRoom)?;
-        Ok(Keep {
-            mark: fetched.mark,
-            times,
-            terms,
-            fields,
-            selecting,
-            tags: tags.into(),
-            path: crate::route::invalidation_path(order.exchange.head.uri.path()).into(),
-            length,
-            room,
-        })
-    }
-
-    /// Streams an answer to the followers, keeping it.
-    async fn fill_stream(&self, order: &Order, lead: Lead, answer: Response<OriginBody>, keep: Keep) {
-        let (head, mut body) = answer.into_parts();
-        let (stream, writer) = Stream::new();
-        let seat = stream.read();
-        let arrival = Arc::new(keep.arrival(&head, stream, seat));
-        let mut filling = Filling {
-            keep,
-            writer,
-            taken: 0,
-        };
-        let mut announced = false;
-        let last = loop {
-            if body.is_end_stream() {
-                break None;
-            }
-            if !announced {
-                lead.announce(Phase::Arrived(arrival.clone()));
-                announced = true;
-            }
-            match body.frame().await {
-                None => break None,
-                Some(Err(_broken)) => {
-                    lead.close();
-                    self.not_stored(order.rule(), Reason::Incomplete);
-                    return filling.writer.finish(Err(Broken));
-                }
-                Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else { continue };
-                    if let Err(reason) = filling.make_room(data.len() as u64, order.rule()) {
-                        lead.close();
-                        self.not_stored(order.rule(), reason);
-                        self.unstorable.remember(&order.key, self.clock.now().mono);
-                        return pass_on(filling.writer, data, body).await;
-                    }
-                    // A copy of its own size: the chunk is a slice of a larger read buffer.
-                    let data = Bytes::copy_from_slice(&data);
-                    if body.is_end_stream() {
-                        // Held back until it is stored, so that a client that has read to the end
-                        // and asks again finds it.
-                        break Some(data);
-                    }
-                    filling.writer.push(data);
-                }
-            }
-        };
-        self.finish_fill(order, lead, &head, filling, last, (!announced).then_some(arrival));
-    }
-
-    /// All content is there: stores it, and only then lets the followers see the end.
-    fn finish_fill(
-        &self,
-        order: &Order,
-        lead: Lead,
-        head: &http::response::Parts,
-        filling: Filling,
-        last: Option<Bytes>,
-        unannounced: Option<Arc<Arrival>>,
-    ) {
-        let Filling { keep, writer, .. } = filling;
-        let mut chunks = writer.content();
-        chunks.extend(last.clone());
-        let (response, room) = keep.stored(order, head.status, Content::from_chunks(chunks));
-        match self.record(Arc::new(response)) {
-            Ok(()) => self.metrics.stored(order.rule().index),
-            Err(reason) => self.not_stored(order.rule(), reason),
-        }
-        drop(room);
-        lead.close();
-        if let Some(arrival) = unannounced {
-            lead.announce(Phase::Arrived(arrival));
-        }
-        if let Some(last) = last {
-            writer.push(last);
-        }
-        writer.finish(Ok(()));
-    }
-
     /// Makes the origin's fields fit to send on and to store: end-to-end ones only, with `Via`, and
     /// with `Date`, which whoever stores an answer without one has to add (RFC 9110 §6.6.1).
     pub(super) fn clean_answer(&self, fields: &mut HeaderMap) {
@@ -383,124 +255,6 @@ impl Proxy {
             && let Some(date) = http_date::format(self.clock.now().wall)
         {
             fields.insert(header::DATE, date);
-        }
-    }
-
-    /// Shortens a lifetime by the rule's jitter, the same for one key at one time everywhere.
-    fn spread(&self, rule: &Rule, terms: Terms, key: &CacheKey) -> Terms {
-        if rule.jitter == 0.0 {
-            return terms;
-        }
-        let seed = u64::try_from(key.place() & u128::from(u64::MAX)).unwrap_or_default();
-        Terms {
-            lifetime: crate::policy::freshness::spread(terms.lifetime, rule.jitter, seed),
-            ..terms
-        }
-    }
-}
-
-/// Puts `Age` and `Cache-Status` where a hit will set them: a copy of the fields has no spare room,
-/// and growing it at every hit would cost more than the rest of the head.
-fn make_place(fields: &mut HeaderMap) {
-    if !fields.contains_key(header::AGE) {
-        fields.insert(header::AGE, HeaderValue::from_static("0"));
-    }
-    if !fields.contains_key(CACHE_STATUS) {
-        fields.insert(CACHE_STATUS, STATUS_PLACE);
-    }
-}
-
-/// Everything of a storable answer but its content.
-struct Keep {
-    mark: Mark,
-    times: Times,
-    terms: Terms,
-    fields: HeaderMap,
-    selecting: Selecting,
-    tags: Box<[TagId]>,
-    path: Box<str>,
-    length: Option<u64>,
-    room: Reservation,
-}
-
-impl Keep {
-    fn arrival(&self, head: &http::response::Parts, stream: Arc<Stream>, seat: Option<Reader>) -> Arrival {
-        Arrival {
-            status: head.status,
-            fields: self.fields.clone(),
-            leader_fields: head.headers.clone(),
-            selecting: self.selecting.clone(),
-            tags: self.tags.clone(),
-            path: self.path.clone(),
-            terms: self.terms,
-            times: self.times,
-            length: self.length,
-            stream,
-            seat: parking_lot::Mutex::new(seat),
-        }
-    }
-
-    fn stored(self, order: &Order, status: StatusCode, content: Content) -> (StoredResponse, Reservation) {
-        let rule = order.rule();
-        let mut fields = self.fields;
-        if !matches!(status, StatusCode::NO_CONTENT) {
-            fields.insert(header::CONTENT_LENGTH, content.len().into());
-        }
-        let response = StoredResponse::new(Parts {
-            key: order.key.clone(),
-            status,
-            fields,
-            selecting: self.selecting,
-            times: self.times,
-            terms: self.terms,
-            facts: order.facts.clone(),
-            tags: self.tags,
-            path: self.path,
-            rule: rule.name.clone(),
-            fingerprint: rule.fingerprint,
-            mark: self.mark,
-            content,
-        });
-        (response, self.room)
-    }
-}
-
-/// A fill that is still to be stored.
-struct Filling {
-    keep: Keep,
-    writer: Writer,
-    taken: u64,
-}
-
-impl Filling {
-    /// Room for more content, or why there is none.
-    fn make_room(&mut self, more: u64, rule: &Rule) -> Result<(), Reason> {
-        self.taken += more;
-        if self.taken > rule.max_object {
-            return Err(Reason::TooLarge);
-        }
-        let reserved = self.keep.room.bytes();
-        if self.taken > reserved && !self.keep.room.grow(self.taken - reserved) {
-            return Err(Reason::NoRoom);
-        }
-        Ok(())
-    }
-}
-
-/// The rest of an answer that cannot be stored any more: through a window, as fast as the slowest
-/// client reads, and no further than somebody does.
-async fn pass_on(writer: Writer, first: Bytes, mut body: OriginBody) {
-    writer.open_window();
-    writer.push(first);
-    while writer.room().await {
-        match body.frame().await {
-            None => return writer.finish(Ok(())),
-            Some(Err(_broken)) => return writer.finish(Err(Broken)),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    writer.push(data);
-                }
-            }
         }
     }
 }

@@ -8,15 +8,17 @@ mod admit;
 mod collapse;
 mod exchange;
 mod fill;
+mod follow;
 mod forward;
+mod keep;
 mod lookup;
 mod operate;
 mod outcome;
+mod pass;
 mod problem;
 mod record;
 mod respond;
 mod service;
-pub mod stream;
 mod unstorable;
 mod upgrade;
 mod write;
@@ -28,6 +30,7 @@ use arc_swap::ArcSwap;
 use http::Request;
 use hyper::body::Incoming;
 
+use crate::client::ConnState;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fields::via::Pseudonym;
@@ -35,7 +38,6 @@ use crate::invalidation::Log;
 use crate::origin::Origin;
 use crate::policy::Reason;
 use crate::policy::key::{KeyBody, KeyMaker, Keyed, Lookup};
-use crate::server::ConnState;
 use crate::store::Memory;
 use crate::tasks::Tasks;
 use crate::telemetry::{AccessLogger, Metrics};
@@ -175,7 +177,7 @@ impl Proxy {
         if exchange.is_write() {
             return Some(Slow::Write);
         }
-        if exchange.asked.upgrade {
+        if exchange.may_upgrade() {
             return Some(Slow::Upgrade);
         }
         exchange.bypass_reason().map(Slow::Pass)
@@ -200,13 +202,9 @@ impl Proxy {
 
     /// Reads the content that the key needs, then goes on as for any request.
     async fn read_key_body(self: Arc<Self>, mut exchange: Exchange) -> http::Response<crate::body::Body> {
-        exchange.room = self.memory.budget().reserve(exchange.key_body_bound());
-        if exchange.room.is_none() {
-            return self.pass(exchange, Reason::NoRoom).await;
-        }
-        match exchange.read_body().await {
+        match exchange.read_body(self.memory.budget()).await {
             Ok(()) => {}
-            Err(NotRead::TooLarge) => return self.pass(exchange, Reason::BodyTooLarge).await,
+            Err(NotRead::Passes(reason)) => return self.pass(exchange, reason).await,
             Err(NotRead::Refused(refusal)) => return self.refuse(exchange, refusal),
         }
         let ruling = exchange.ruling.clone();

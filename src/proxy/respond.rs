@@ -10,8 +10,8 @@ use super::collapse::Arrival;
 use super::exchange::Exchange;
 use super::lookup::Fresh;
 use super::outcome::Verdict;
-use super::stream::Reader;
 use crate::body::Body;
+use crate::body::stream::Reader;
 use crate::clock::Now;
 use crate::config::ClientTtl;
 use crate::fields::age;
@@ -147,17 +147,12 @@ impl Proxy {
         let age = arrival.times.current_age(now);
         let left = arrival.terms.lifetime.saturating_sub(age);
         let mut fields = if leader {
-            &arrival.leader_fields
+            arrival.leader_fields.clone()
         } else {
-            &arrival.fields
-        }
-        .clone();
-        if leader {
-            // What has just come is told as the origin told it, but for the rule's own words.
-            if exchange.rule.client_ttl != ClientTtl::Origin {
-                overrides::tell_client(exchange.rule.client_ttl, &mut fields, left);
-            }
-        } else {
+            arrival.fields.clone()
+        };
+        // What has just come is told as the origin told it, but for the rule's own words.
+        if !leader || exchange.rule.client_ttl != ClientTtl::Origin {
             tell_age(exchange, &mut fields, age, left);
         }
         let kind = if leader {
@@ -167,7 +162,8 @@ impl Proxy {
         };
         let verdict = Verdict {
             ttl: Some(Ttl::Left(left)),
-            stored: leader,
+            stored: leader && arrival.not_stored.is_none(),
+            not_stored: arrival.not_stored.filter(|_| leader),
             origin: Some(arrival.times.received.since(arrival.times.requested)),
             ..Verdict::new(kind, Some(reason))
         };
@@ -207,7 +203,9 @@ fn tell_age(exchange: &Exchange, fields: &mut HeaderMap, current: Duration, left
 
 /// Whether the client's conditional says that it has this answer already.
 fn not_modified(exchange: &Exchange, status: StatusCode, fields: &HeaderMap) -> bool {
+    // RFC 9110 §13.1.2: 304 is an answer to GET and HEAD alone.
     exchange.asked.conditional
+        && exchange.head.method.is_safe()
         && validation::evaluate(&exchange.head.headers, status, fields) == Precondition::NotModified
 }
 
@@ -215,6 +213,10 @@ fn unchanged(fields: &HeaderMap) -> Response<Body> {
     let mut told = validation::not_modified_fields(fields);
     if let Some(age) = fields.get(header::AGE) {
         told.insert(header::AGE, age.clone());
+    }
+    // Only a leader's fields still have it, and it was meant for that client.
+    for cookie in fields.get_all(header::SET_COOKIE) {
+        told.append(header::SET_COOKIE, cookie.clone());
     }
     head(StatusCode::NOT_MODIFIED, told, Body::empty())
 }

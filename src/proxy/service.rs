@@ -13,7 +13,7 @@ use hyper::service::Service;
 
 use super::Proxy;
 use crate::body::Body;
-use crate::server::ConnState;
+use crate::client::ConnState;
 
 /// One client connection's requests.
 #[derive(Debug)]

@@ -61,7 +61,8 @@ impl Proxy {
         let origin = hyper::upgrade::on(&mut answer);
         let limit = exchange.ruling.config.limits.stream_idle_timeout;
         let clock = self.clock.clone();
-        self.tasks.spawn(async move {
+        // Not awaited by a drain: it ends when one of the two sides, or the process, does.
+        self.tasks.detach(async move {
             match tokio::try_join!(client, origin) {
                 Ok((client, origin)) => join(client, origin, clock, limit).await,
                 Err(error) => tracing::debug!(%error, "an upgrade did not come about"),

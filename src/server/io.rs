@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::ConnState;
+use crate::client::ConnState;
 
 /// Answers up to this size are copied together: one plain send costs less than a vectored one.
 const FLATTEN: usize = 8 * 1024;
@@ -54,7 +54,7 @@ impl<T> ClientIo<T> {
     /// If `bytes` is the library's own refusal of a request that never reached the proxy, prepares
     /// the answer to send in its place.
     fn replace_refusal(&mut self, bytes: &[u8]) {
-        if self.state.is_busy() || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
+        if self.state.owes_answer() || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
             return;
         }
         let status = bytes
@@ -148,7 +148,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ClientIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        self.state.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

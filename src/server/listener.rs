@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connection::{ConnState, Wish};
 use super::io::{ClientIo, OnRefusal};
 use super::sweep::{Registry, sweep};
+use crate::client::{ConnState, Wish};
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::proxy::{ConnService, Proxy};

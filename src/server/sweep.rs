@@ -2,17 +2,20 @@
 //! a connection, and precise to a quarter of a second.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::connection::{ConnState, Tick, Waits};
+use crate::client::{ConnState, Tick, Waits};
 use crate::clock::Clock;
 use crate::config::Limits;
 
 /// How often connections are looked at.
 const PERIOD: Duration = Duration::from_millis(250);
+
+/// The most that one look counts for.
+const MOST_STEP: Duration = Duration::from_secs(1);
 
 /// Every open client connection.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ pub(super) struct Registry {
     /// Milliseconds since start, moved by the sweeper; shared with every connection.
     pub clock: Arc<AtomicU64>,
     connections: Mutex<Slots>,
+    /// Set by a drain, under the lock of `connections`: who comes later hears of it at once.
+    draining: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +45,9 @@ impl Registry {
                 slots.places.len() - 1
             }
         };
+        if self.draining.load(Ordering::Relaxed) {
+            state.drain();
+        }
         if let Some(place) = slots.places.get_mut(index) {
             *place = Some(state);
         }
@@ -57,7 +65,9 @@ impl Registry {
 
     /// Asks every connection to end after the request in hand.
     pub fn drain(&self) {
-        for state in self.connections.lock().places.iter().flatten() {
+        let slots = self.connections.lock();
+        self.draining.store(true, Ordering::Relaxed);
+        for state in slots.places.iter().flatten() {
             state.drain();
         }
     }
@@ -106,12 +116,16 @@ impl Drop for Registered {
 
 /// Moves the coarse clock and sweeps, as long as anyone else holds the registry.
 pub(super) async fn sweep(registry: std::sync::Weak<Registry>, clock: Clock, limits: Arc<Limits>) {
+    let (mut now, mut last) = (0, clock.mono());
     loop {
         tokio::time::sleep(PERIOD).await;
         let Some(registry) = registry.upgrade() else {
             return;
         };
-        let now = u64::try_from(clock.now().mono.0.as_millis()).unwrap_or(u64::MAX);
+        // A process that was stopped for a while must not hold that against its clients.
+        let read = clock.mono();
+        now += u64::try_from(read.since(last).min(MOST_STEP).as_millis()).unwrap_or_default();
+        last = read;
         registry.clock.store(now, Ordering::Relaxed);
         registry.sweep(now, &limits);
     }
@@ -120,7 +134,7 @@ pub(super) async fn sweep(registry: std::sync::Weak<Registry>, clock: Clock, lim
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::connection::ConnState;
+    use crate::client::ConnState;
 
     fn limits() -> Limits {
         Limits {

@@ -1,15 +1,17 @@
 //! The one body type that leaves through a client connection: an enum, not a box a request.
 
+pub mod stream;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use self::stream::Reader;
+use crate::client::InFlight;
 use crate::origin::OriginBody;
 use crate::proxy::LineAtEnd;
-use crate::proxy::stream::Reader;
-use crate::server::InFlight;
 use crate::store::Content;
 
 /// Content on its way to a client.
@@ -47,7 +49,7 @@ pub enum BodyError {
     Origin(#[source] crate::origin::OriginError),
     /// The fill that this client followed broke off.
     #[error("the fill broke off")]
-    Fill(#[source] crate::proxy::stream::Broken),
+    Fill(#[source] stream::Broken),
 }
 
 impl Body {

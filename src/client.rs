@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use atomic_waker::AtomicWaker;
 
 /// A coarse time: ticks of the sweeper's clock, in milliseconds since start; 0 stands for never.
-pub(super) type Tick = u64;
+pub(crate) type Tick = u64;
 
 /// State of one client connection. Times are coarse: the sweeper's ticks.
 #[derive(Debug)]
@@ -26,8 +26,10 @@ pub struct ConnState {
     moved: AtomicU64,
     /// Requests being answered, their content included.
     in_flight: AtomicU32,
+    /// Whether the answer to a request that reached the proxy has not left yet, its head included.
+    owed: AtomicBool,
     /// Whether a line end has been seen in the request head that is being read.
-    pub(super) line_seen: AtomicBool,
+    pub(crate) line_seen: AtomicBool,
     /// Whether any request was ever read.
     served: AtomicBool,
     /// Set by the sweeper: end at once.
@@ -39,7 +41,7 @@ pub struct ConnState {
 }
 
 impl ConnState {
-    pub(super) fn new(peer: Option<IpAddr>, clock: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(peer: Option<IpAddr>, clock: Arc<AtomicU64>) -> Self {
         let now = clock.load(Ordering::Relaxed).max(1);
         Self {
             peer,
@@ -49,6 +51,7 @@ impl ConnState {
             blocked_since: AtomicU64::new(0),
             moved: AtomicU64::new(now),
             in_flight: AtomicU32::new(0),
+            owed: AtomicBool::new(false),
             line_seen: AtomicBool::new(false),
             served: AtomicBool::new(false),
             killed: AtomicBool::new(false),
@@ -67,7 +70,7 @@ impl ConnState {
     }
 
     /// Bytes arrived. Outside a request they are the beginning of the next head.
-    pub(super) fn bytes_read(&self, bytes: &[u8]) {
+    pub(crate) fn bytes_read(&self, bytes: &[u8]) {
         let now = self.tick();
         self.moved.store(now, Ordering::Relaxed);
         if self.is_busy() {
@@ -83,7 +86,7 @@ impl ConnState {
     }
 
     /// Bytes left.
-    pub(super) fn bytes_written(&self) {
+    pub(crate) fn bytes_written(&self) {
         self.moved.store(self.tick(), Ordering::Relaxed);
         if self.blocked_since.load(Ordering::Relaxed) != 0 {
             self.blocked_since.store(0, Ordering::Relaxed);
@@ -91,39 +94,53 @@ impl ConnState {
     }
 
     /// The client does not read: a write has to wait.
-    pub(super) fn write_blocked(&self) {
+    pub(crate) fn write_blocked(&self) {
         if self.blocked_since.load(Ordering::Relaxed) == 0 {
             self.blocked_since.store(self.tick(), Ordering::Relaxed);
         }
     }
 
     /// Whether a request is being answered.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) != 0
+    }
+
+    /// Everything handed over so far has left.
+    pub(crate) fn flushed(&self) {
+        if !self.is_busy() && self.owed.load(Ordering::Relaxed) {
+            self.owed.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether what is being written may be the proxy's answer. A body that is empty is dropped
+    /// before its head is written, so that being busy alone does not tell.
+    pub(crate) fn owes_answer(&self) -> bool {
+        self.is_busy() || self.owed.load(Ordering::Relaxed)
     }
 
     /// A request's head is whole; the guard is dropped when its answer has left.
     pub fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.owed.store(true, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
         self.served.store(true, Ordering::Relaxed);
         InFlight { state: self.clone() }
     }
 
     /// Ends the connection after the request in hand.
-    pub(super) fn drain(&self) {
+    pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Release);
         self.waker.wake();
     }
 
     /// Ends the connection at once.
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.killed.store(true, Ordering::Release);
         self.waker.wake();
     }
 
     /// Whether the task should end; registers it to be woken when that changes.
-    pub(super) fn watch(&self, waker: &std::task::Waker) -> Wish {
+    pub(crate) fn watch(&self, waker: &std::task::Waker) -> Wish {
         self.waker.register(waker);
         if self.killed.load(Ordering::Acquire) {
             Wish::End
@@ -135,7 +152,7 @@ impl ConnState {
     }
 
     /// How long each limit has been running, for the sweeper.
-    pub(super) fn waits(&self, now: Tick) -> Waits {
+    pub(crate) fn waits(&self, now: Tick) -> Waits {
         let since = |tick: &AtomicU64| match tick.load(Ordering::Relaxed) {
             0 => 0,
             began => now.saturating_sub(began),
@@ -159,7 +176,7 @@ impl ConnState {
 
 /// What a connection's task is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(crate) enum Wish {
     GoOn,
     Drain,
     End,
@@ -167,7 +184,7 @@ pub(super) enum Wish {
 
 /// How long a connection has been waiting for its client, in milliseconds; 0: not at all.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Waits {
+pub(crate) struct Waits {
     pub head: u64,
     pub idle: u64,
     pub blocked: u64,

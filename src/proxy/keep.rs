@@ -1,0 +1,288 @@
+//! Keeps an answer while it streams: its head decided on, its content gathered, the whole stored
+//! before anyone sees its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::response::Parts as Head;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+
+use super::Proxy;
+use super::collapse::{Arrival, Lead, Phase};
+use super::fill::{Fetched, Order};
+use super::outcome::STATUS_PLACE;
+use crate::body::stream::Broken;
+use crate::config::{Config, Forwarded, HostField, Rule};
+use crate::fields::cache_status::CACHE_STATUS;
+use crate::fields::forwarded::X_FORWARDED_FOR;
+use crate::invalidation::{Mark, TagId};
+use crate::origin::OriginBody;
+use crate::policy::Reason;
+use crate::policy::freshness::{self, Times};
+use crate::policy::key::CacheKey;
+use crate::policy::storing::{self, Storing, Terms};
+use crate::policy::vary::Selecting;
+use crate::store::{Content, Parts, Reservation, StoredResponse};
+
+/// How long an answer may be silent while it is to be stored. After that nobody else should wait
+/// for it, and what it reserved is others' to use.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Everything of a storable answer but its content.
+pub(super) struct Keep {
+    mark: Mark,
+    times: Times,
+    terms: Terms,
+    fields: HeaderMap,
+    selecting: Selecting,
+    tags: Box<[TagId]>,
+    path: Box<str>,
+    length: Option<u64>,
+    /// `None`: no memory is free, and it passes through unstored.
+    room: Option<Reservation>,
+}
+
+impl Proxy {
+    /// Decides whether an answer may be stored, and gets it room.
+    pub(super) fn keep(
+        &self,
+        order: &Order,
+        answer: &Response<OriginBody>,
+        fetched: &Fetched,
+    ) -> Result<Keep, Reason> {
+        let (rule, exchange) = (order.rule(), &order.exchange);
+        let times = storing::times(rule, answer.headers(), fetched.sent, fetched.received);
+        let (status, came) = (answer.status(), answer.headers());
+        let terms = match storing::judge(rule, &order.facts, status, came, &times, fetched.received) {
+            Storing::Store(terms) => spread(rule, terms, &order.key),
+            Storing::Skip(reason) => return Err(reason),
+        };
+        if answer.body().delimited_by_close() {
+            return Err(Reason::CloseDelimited);
+        }
+        let mut fields = storing::storable_fields(rule, came);
+        make_place(&mut fields);
+        let selecting = Selecting::of(&fields, &exchange.head.headers, rule.ignore_origin.vary)
+            .map_err(|_star| Reason::VaryStar)?;
+        if selecting
+            .fields
+            .iter()
+            .any(|(name, _)| is_rewritten(name, &exchange.ruling.config))
+        {
+            return Err(Reason::VaryRewritten);
+        }
+        let tags = self.tags(exchange, &fields).ok_or(Reason::TooManyTags)?;
+        let length = answer.body().size_hint().exact();
+        if length.is_some_and(|length| length > rule.max_object) {
+            return Err(Reason::TooLarge);
+        }
+        Ok(Keep {
+            mark: fetched.mark,
+            times,
+            terms,
+            fields,
+            selecting,
+            tags: tags.into(),
+            path: crate::route::invalidation_path(exchange.head.uri.path()).into(),
+            length,
+            room: self.memory.budget().reserve(length.unwrap_or(0)),
+        })
+    }
+
+    /// Streams an answer to the followers, keeping it.
+    pub(super) async fn stream_and_keep(
+        &self,
+        order: &Order,
+        lead: Lead,
+        answer: Response<OriginBody>,
+        mut keep: Keep,
+    ) {
+        let (head, mut body) = answer.into_parts();
+        let Some(mut room) = keep.room.take() else {
+            self.give_up(order, &lead, Reason::NoRoom);
+            lead.announce(Phase::Arrived(Arc::new(
+                keep.arrival(&head, Some(Reason::NoRoom)),
+            )));
+            return self.pass_on(order, &lead, None, body).await;
+        };
+        let arrival = Arc::new(keep.arrival(&head, None));
+        let mut taken = 0;
+        let mut unannounced = Some(arrival);
+        let last = loop {
+            if body.is_end_stream() {
+                break None;
+            }
+            if let Some(arrival) = unannounced.take() {
+                lead.announce(Phase::Arrived(arrival));
+            }
+            let Ok(frame) = tokio::time::timeout(SILENCE, body.frame()).await else {
+                self.give_up(order, &lead, Reason::Stalled);
+                return self.pass_on(order, &lead, None, body).await;
+            };
+            let data = match frame {
+                None => break None,
+                Some(Err(_broken)) => {
+                    self.give_up(order, &lead, Reason::Incomplete);
+                    return lead.writer.finish(Err(Broken));
+                }
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            };
+            taken += data.len() as u64;
+            if let Err(reason) = make_room(&mut room, taken, order.rule()) {
+                self.give_up(order, &lead, reason);
+                lead.writer.hold(Some(room));
+                return self.pass_on(order, &lead, Some(data), body).await;
+            }
+            // A copy of its own size: the chunk is a slice of a larger read buffer.
+            let data = Bytes::copy_from_slice(&data);
+            if body.is_end_stream() {
+                // Held back until it is stored, so that a client that has read to the end and
+                // asks again finds it.
+                break Some(data);
+            }
+            lead.writer.push(data);
+        };
+        self.store_whole(order, &lead, head.status, keep, last.clone());
+        if let Some(arrival) = unannounced {
+            lead.announce(Phase::Arrived(arrival));
+        }
+        if let Some(last) = last {
+            lead.writer.push(last);
+        }
+        // The readers' copy counts until the slowest of them has it.
+        lead.writer.hold(Some(room));
+        lead.writer.finish(Ok(()));
+    }
+
+    /// All content is there: stores it.
+    fn store_whole(&self, order: &Order, lead: &Lead, status: StatusCode, keep: Keep, last: Option<Bytes>) {
+        let mut chunks = lead.writer.content();
+        chunks.extend(last);
+        let response = keep.stored(order, status, Content::from_chunks(chunks));
+        match self.record(Arc::new(response)) {
+            Ok(()) => self.metrics.stored(order.rule().index),
+            Err(reason) => self.not_stored(order.rule(), reason),
+        }
+        lead.close();
+    }
+
+    /// The answer will not be stored after all: nobody joins from here on.
+    fn give_up(&self, order: &Order, lead: &Lead, reason: Reason) {
+        lead.close();
+        self.not_stored(order.rule(), reason);
+        // Want of memory says nothing about the next answer.
+        if reason != Reason::NoRoom {
+            self.unstorable.remember(&order.key, self.clock.mono());
+        }
+    }
+
+    /// The rest of an answer that cannot be stored: through a window, as fast as the slowest client
+    /// reads, and no further than somebody does.
+    async fn pass_on(&self, order: &Order, lead: &Lead, first: Option<Bytes>, mut body: OriginBody) {
+        let (writer, patience) = (&lead.writer, order.exchange.ruling.config.limits.write_timeout);
+        writer.open_window();
+        if let Some(first) = first {
+            writer.push(first);
+        }
+        while writer.room(&self.clock, patience).await {
+            let frame = tokio::select! {
+                frame = body.frame() => frame,
+                () = writer.abandoned() => return,
+            };
+            match frame {
+                None => return writer.finish(Ok(())),
+                Some(Err(_broken)) => return writer.finish(Err(Broken)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        writer.push(data);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Keep {
+    fn arrival(&self, head: &Head, not_stored: Option<Reason>) -> Arrival {
+        Arrival {
+            status: head.status,
+            fields: self.fields.clone(),
+            leader_fields: head.headers.clone(),
+            selecting: self.selecting.clone(),
+            tags: self.tags.clone(),
+            path: self.path.clone(),
+            terms: self.terms,
+            times: self.times,
+            length: self.length,
+            not_stored,
+        }
+    }
+
+    fn stored(self, order: &Order, status: StatusCode, content: Content) -> StoredResponse {
+        let rule = order.rule();
+        let mut fields = self.fields;
+        if status != StatusCode::NO_CONTENT {
+            fields.insert(header::CONTENT_LENGTH, content.len().into());
+        }
+        StoredResponse::new(Parts {
+            key: order.key.clone(),
+            status,
+            fields,
+            selecting: self.selecting,
+            times: self.times,
+            terms: self.terms,
+            facts: order.facts.clone(),
+            tags: self.tags,
+            path: self.path,
+            rule: rule.name.clone(),
+            fingerprint: rule.fingerprint,
+            mark: self.mark,
+            content,
+        })
+    }
+}
+
+/// Puts `Age` and `Cache-Status` where a hit will set them: a copy of the fields has no spare room,
+/// and growing it at every hit would cost more than the rest of the head.
+pub(super) fn make_place(fields: &mut HeaderMap) {
+    if !fields.contains_key(header::AGE) {
+        fields.insert(header::AGE, HeaderValue::from_static("0"));
+    }
+    if !fields.contains_key(CACHE_STATUS) {
+        fields.insert(CACHE_STATUS, STATUS_PLACE);
+    }
+}
+
+/// Whether the origin sees another value of a field than the client sent, so that comparing the
+/// clients' values would say nothing about the answer.
+fn is_rewritten(name: &HeaderName, config: &Config) -> bool {
+    *name == header::VIA
+        || name.as_str() == "x-request-id"
+        || *name == X_FORWARDED_FOR && config.forwarded != Forwarded::Pass
+        || *name == header::HOST && config.origin.host_field != HostField::Forward
+}
+
+/// Shortens a lifetime by the rule's jitter, the same for one key at one time everywhere.
+pub(super) fn spread(rule: &Rule, terms: Terms, key: &CacheKey) -> Terms {
+    if rule.jitter == 0.0 {
+        return terms;
+    }
+    let seed = u64::try_from(key.place() & u128::from(u64::MAX)).unwrap_or_default();
+    let lifetime = freshness::spread(terms.lifetime, rule.jitter, seed);
+    Terms { lifetime, ..terms }
+}
+
+/// Room for `taken` bytes in all, or why there is none.
+fn make_room(room: &mut Reservation, taken: u64, rule: &Rule) -> Result<(), Reason> {
+    if taken > rule.max_object {
+        return Err(Reason::TooLarge);
+    }
+    let reserved = room.bytes();
+    if taken > reserved && !room.grow(taken - reserved) {
+        return Err(Reason::NoRoom);
+    }
+    Ok(())
+}
