@@ -173,7 +173,10 @@ impl Exchange {
     pub fn key_body_bound(&self) -> u64 {
         let most = self.ruling.config.limits.key_body as u64;
         match &self.body {
-            Content::Unread(incoming) => incoming.size_hint().exact().map_or(most, |length| length.min(most)),
+            Content::Unread(incoming) => incoming
+                .size_hint()
+                .exact()
+                .map_or(most, |length| length.min(most)),
             Content::Empty | Content::Read(_) | Content::Partly(..) => 0,
         }
     }
@@ -259,15 +262,13 @@ impl Exchange {
     }
 
     /// The request's identifier: the client's own where it is trusted, else one of Larder's.
-    pub fn request_id(&self, proxy: &Proxy) -> HeaderValue {
+    pub fn request_id(&self, proxy: &Proxy) -> &HeaderValue {
         let theirs = self
             .head
             .headers
             .get(X_REQUEST_ID)
             .filter(|_| self.ruling.config.log.trust_request_id);
-        theirs
-            .unwrap_or_else(|| self.request_id.get_or_init(|| proxy.new_request_id()))
-            .clone()
+        theirs.unwrap_or_else(|| self.request_id.get_or_init(|| proxy.new_request_id()))
     }
 
     /// The request's fields as they go to the origin: end-to-end ones only, with `Via`, `Host`
@@ -277,7 +278,7 @@ impl Exchange {
         let mut fields = self.head.headers.clone();
         connection::strip_request(&mut fields, |name| config.credentials.contains(name));
         fields.remove(header::EXPECT);
-        fields.insert(X_REQUEST_ID, self.request_id(proxy));
+        fields.insert(X_REQUEST_ID, self.request_id(proxy).clone());
         proxy.pseudonym.append(&mut fields, self.head.version);
         match (config.forwarded, self.connection.peer()) {
             (Forwarded::Append, Some(peer)) => forwarded::append(&mut fields, peer),
