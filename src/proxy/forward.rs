@@ -365,11 +365,7 @@ impl Proxy {
     /// sent.
     fn clean_passed(&self, exchange: &Exchange, answer: &mut Response<crate::origin::OriginBody>) {
         let describes = exchange.is_head() || answer.status() == http::StatusCode::NOT_MODIFIED;
-        let length = answer
-            .headers()
-            .get(http::header::CONTENT_LENGTH)
-            .filter(|_| describes)
-            .cloned();
+        let length = answer.headers().get(http::header::CONTENT_LENGTH).filter(|_| describes).cloned();
         self.clean_answer(answer.headers_mut());
         if let Some(length) = length {
             answer.headers_mut().insert(http::header::CONTENT_LENGTH, length);

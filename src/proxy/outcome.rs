@@ -229,7 +229,7 @@ impl Proxy {
             request_id: exchange.request_id(self).to_str().unwrap_or("-"),
         });
         LineAtEnd {
-            line,
+            line: Some(line),
             access: self.access.clone(),
             clock: self.clock.clone(),
             started: exchange.started.mono,
@@ -243,7 +243,8 @@ impl Proxy {
 /// What is known before is in the line already: nothing of the request is held until then.
 #[derive(Debug)]
 pub struct LineAtEnd {
-    line: OpenLine,
+    /// Taken when it is written.
+    line: Option<OpenLine>,
     access: Arc<AccessLogger>,
     clock: Clock,
     started: Mono,
@@ -260,6 +261,8 @@ impl LineAtEnd {
 impl Drop for LineAtEnd {
     fn drop(&mut self) {
         let duration = self.clock.now().mono.since(self.started);
-        self.access.close(&mut self.line, self.bytes, duration);
+        if let Some(line) = self.line.take() {
+            self.access.close(line, self.bytes, duration);
+        }
     }
 }

@@ -125,13 +125,13 @@ impl AccessLogger {
 
     /// Writes a line: so many bytes of content were sent to the client, and so long it took until
     /// the last was handed over.
-    pub fn close(&self, line: &mut OpenLine, bytes: u64, duration: Duration) {
-        let OpenLine { text, start } = line;
-        let mut members = self.members(text);
+    pub fn close(&self, line: OpenLine, bytes: u64, duration: Duration) {
+        let OpenLine { mut text, start } = line;
+        let mut members = self.members(&mut text);
         members.number(name!("bytes"), bytes);
         members.millis(name!("duration_ms"), duration);
-        text.extend_from_within(..*start);
-        (self.sink)(text.get(*start..).unwrap_or_default());
+        text.extend_from_within(..start);
+        (self.sink)(text.get(start..).unwrap_or_default());
     }
 
     /// What stands before the gap; what does not apply is left out.

@@ -54,9 +54,9 @@ fn written_of(format: LogFormat, line: &AccessLine<'_>) -> String {
         Arc::new(move |line| lines.lock().unwrap().push_str(line))
     };
     let logger = AccessLogger::new(&settings(AccessLog::All, format), sink);
-    let mut open = logger.open(line);
+    let open = logger.open(line);
     assert_eq!(*lines.lock().unwrap(), "", "nothing before the end");
-    logger.close(&mut open, 12, Duration::from_micros(1_234));
+    logger.close(open, 12, Duration::from_micros(1_234));
     lines.lock().unwrap().clone()
 }
 
