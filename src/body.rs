@@ -90,15 +90,13 @@ impl Body {
     }
 
     /// Marks the connection busy until this content has left.
-    pub fn keep_busy(mut self, busy: InFlight) -> Self {
-        self.busy = Some(busy);
-        self
+    pub fn keep_busy(&mut self, busy: Option<InFlight>) {
+        self.busy = busy;
     }
 
     /// Has the access-log line written when this content has left.
-    pub fn log_at_end(mut self, line: Box<LineAtEnd>) -> Self {
+    pub fn log_at_end(&mut self, line: Box<LineAtEnd>) {
         self.line = Some(line);
-        self
     }
 }
 

@@ -77,6 +77,20 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Agreed exceptions, each with what exactly is known. None may be added without saying why here.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    // The one body type holds what each kind of answer reads from, and what its end must tell.
+    ("body", "crate::origin::", "Origin"),
+    ("body", "crate::proxy::", "stream"),
+    ("body", "crate::proxy::", "LineAtEnd"),
+    ("body", "crate::server::", "InFlight"),
+    // The state of a client's connection is made by the server and handed to each request.
+    ("proxy", "crate::server::", "ConnState"),
+    ("proxy", "crate::server::", "InFlight"),
+    // A purge and its receipt are the operator's words.
+    ("proxy", "crate::admin::", "Purge"),
+];
+
 /// What every module may know.
 const COMMON: &[&str] = &["clock", "tasks", "body", "config"];
 
@@ -110,7 +124,7 @@ fn dependencies_point_one_way() {
         for (number, line) in code.lines().enumerate() {
             for used in crate_modules(line) {
                 let common = COMMON.contains(&used.as_str()) && !["fields", "clock"].contains(&module);
-                if used != module && !common && !known.contains(&used.as_str()) {
+                if used != module && !common && !known.contains(&used.as_str()) && !excepted(module, line) {
                     broken.push(format!("src/{path}:{}: {module} knows {used}", number + 1));
                 }
             }
@@ -121,6 +135,12 @@ fn dependencies_point_one_way() {
         "dependencies against the grain:\n{}",
         broken.join("\n")
     );
+}
+
+fn excepted(module: &str, line: &str) -> bool {
+    EXCEPTIONS
+        .iter()
+        .any(|(who, what, name)| *who == module && line.contains(what) && line.contains(name))
 }
 
 #[test]
@@ -149,7 +169,8 @@ fn only_main_prints_or_exits() {
     ];
     let mut broken = Vec::new();
     for (path, code) in sources() {
-        if path == "main.rs" {
+        // The log has to end somewhere.
+        if ["main.rs", "telemetry/log.rs"].contains(&path.as_str()) {
             continue;
         }
         for (number, line) in code.lines().enumerate() {
@@ -187,18 +208,24 @@ fn the_crate_names_are_found_in_every_form_of_use() {
 fn sources() -> Vec<(String, String)> {
     let mut files = Vec::new();
     walk(&root(), &mut files);
-    assert!(files.len() > 10, "the source is where this test looks");
-    files
+    let sources: Vec<_> = files
         .into_iter()
-        .filter(|path| {
-            !path.ends_with("tests.rs") && !path.components().any(|part| part.as_os_str() == "tests")
-        })
         .map(|path| {
-            let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-            let code = without_tests_and_comments(&fs::read_to_string(&path).unwrap());
-            (name, code)
+            (
+                path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(),
+                path,
+            )
         })
-        .collect()
+        .filter(|(name, _)| !name.ends_with("tests.rs") && !name.split('/').any(|part| part == "tests"))
+        .map(|(name, path)| {
+            (
+                name,
+                without_tests_and_comments(&fs::read_to_string(&path).unwrap()),
+            )
+        })
+        .collect();
+    assert!(sources.len() > 50, "the source is where this test looks");
+    sources
 }
 
 fn root() -> PathBuf {

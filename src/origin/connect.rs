@@ -91,3 +91,38 @@ impl Connect for Tcp {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_sees_a_byte_or_the_end_and_takes_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        assert!(!near.has_readable_or_end());
+        far.write_all(b"x").await.unwrap();
+        near.readable().await.unwrap();
+        assert!(near.has_readable_or_end() && near.has_readable_or_end());
+        assert_eq!(near.read_u8().await.unwrap(), b'x');
+        assert!(!near.has_readable_or_end());
+        drop(far);
+        assert_eq!(near.peek(&mut [0]).await.unwrap(), 0);
+        assert!(near.has_readable_or_end());
+    }
+
+    #[tokio::test]
+    async fn names_and_addresses_are_reached() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        for host in ["127.0.0.1", "localhost"] {
+            let mut settings = super::super::tests::settings(address);
+            settings.host = host.to_owned();
+            assert!(Tcp::new(&settings).connect().await.is_ok(), "{host}");
+        }
+    }
+}

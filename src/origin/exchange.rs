@@ -1,8 +1,10 @@
 //! One request from its place in the queue to the head of its answer.
 
 use std::error::Error as _;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Method, Response};
@@ -17,6 +19,7 @@ use super::request::{Content, Outgoing, Prepared, RequestBody};
 use super::retry::{self, Failed, Retry};
 use super::slots::Slot;
 use super::upload::UploadFault;
+use super::wire::WireState;
 use super::{Inner, answer};
 
 /// A try that failed, and how far it had got.
@@ -190,13 +193,39 @@ async fn head(
     patience: Duration,
 ) -> Result<Response<Incoming>, (ErrorKind, Option<Cause>)> {
     let mut sending = pin!(conn.send(request.request()));
+    let wire = &conn.wire;
+    let mut answered = pin!(poll_fn(|cx| answered(sending.as_mut(), wire, cx)));
     loop {
         let progress = request.progress();
-        match timeout(patience, sending.as_mut()).await {
-            Ok(done) => return done.map_err(|error| (kind_of(&error), Some(Cause::from(error)))),
+        match timeout(patience, answered.as_mut()).await {
+            Ok(Some(done)) => return done.map_err(|error| (kind_of(&error), Some(Cause::from(error)))),
+            Ok(None) => return Err((ErrorKind::Reset, None)),
             Err(_) if request.progress() != progress => {}
             Err(late) => return Err((ErrorKind::Timeout, Some(Cause::from(late)))),
         }
+    }
+}
+
+/// The answer, or `None` when the connection is gone without a word about the request.
+///
+/// That happens: a request that is handed over at the very moment at which the driver ends stays
+/// in a queue that nobody empties, since tokio's channel drains once and does not wait for a
+/// message half way in. Nothing of such a request was written.
+fn answered<F: Future>(
+    mut sending: Pin<&mut F>,
+    wire: &WireState,
+    cx: &mut Context<'_>,
+) -> Poll<Option<F::Output>> {
+    if let Poll::Ready(done) = sending.as_mut().poll(cx) {
+        return Poll::Ready(Some(done));
+    }
+    match wire.poll_gone(cx) {
+        Poll::Pending => Poll::Pending,
+        // What the driver said before it went is there by now.
+        Poll::Ready(()) => match sending.poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => Poll::Ready(None),
+        },
     }
 }
 

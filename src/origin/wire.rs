@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -26,6 +27,8 @@ pub(super) struct WireState {
     read: AtomicU64,
     /// Set before an unsafe request on a kept connection, cleared by the first write after it.
     look_first: AtomicBool,
+    /// Who waits for an answer on this connection, to be told when its driver is gone.
+    waiting: AtomicWaker,
     /// An upgraded connection counts towards the limits for as long as it lives.
     slot: Mutex<Option<Slot>>,
     _open: Open,
@@ -53,6 +56,15 @@ impl WireState {
         self.look_first.store(true, Ordering::Release);
     }
 
+    /// Ready when the driver has let go of the connection.
+    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiting.register(cx.waker());
+        match *self.io.lock() {
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(()),
+        }
+    }
+
     /// Keeps `slot` taken until the connection closes.
     pub(super) fn hold(&self, slot: Slot) {
         *self.slot.lock() = Some(slot);
@@ -72,6 +84,7 @@ impl Wire {
             written: AtomicU64::new(0),
             read: AtomicU64::new(0),
             look_first: AtomicBool::new(false),
+            waiting: AtomicWaker::new(),
             slot: Mutex::new(None),
             _open: open,
         });
@@ -111,7 +124,9 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.state.io.lock().take();
+        let io = self.state.io.lock().take();
+        drop(io);
+        self.state.waiting.wake();
         self.state.slot.lock().take();
     }
 }

@@ -109,7 +109,13 @@ mod tests {
     #[test]
     fn only_one_unambiguous_host_is_let_in() {
         let v11 = Version::HTTP_11;
-        let table: &[(&str, &[(&str, &str)], Version, Result<(), Refusal>)] = &[
+        type Row = (
+            &'static str,
+            &'static [(&'static str, &'static str)],
+            Version,
+            Result<(), Refusal>,
+        );
+        let table: &[Row] = &[
             ("/", &[("host", "a.example")], v11, Ok(())),
             ("/", &[("host", "a.example:8080")], v11, Ok(())),
             ("/", &[("host", "[::1]:8080")], v11, Ok(())),

@@ -173,7 +173,10 @@ impl Exchange {
     pub fn key_body_bound(&self) -> u64 {
         let most = self.ruling.config.limits.key_body as u64;
         match &self.body {
-            Content::Unread(incoming) => incoming.size_hint().exact().map_or(most, |length| length.min(most)),
+            Content::Unread(incoming) => incoming
+                .size_hint()
+                .exact()
+                .map_or(most, |length| length.min(most)),
             Content::Empty | Content::Read(_) | Content::Partly(..) => 0,
         }
     }

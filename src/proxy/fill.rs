@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 
@@ -12,9 +12,11 @@ use super::Proxy;
 use super::collapse::{Arrival, ForLeader, Lead, LeaderAnswer, Phase};
 use super::exchange::Exchange;
 use super::lookup::Base;
+use super::outcome::STATUS_PLACE;
 use super::stream::{Broken, Reader, Stream, Writer};
 use crate::clock::Now;
 use crate::config::Rule;
+use crate::fields::cache_status::CACHE_STATUS;
 use crate::fields::{connection, http_date};
 use crate::invalidation::{Mark, TagId};
 use crate::origin::{OriginBody, OriginError, Outgoing, RequestBody};
@@ -164,7 +166,8 @@ impl Proxy {
     ) -> bool {
         let mut update = answer.headers().clone();
         connection::strip_response(&mut update);
-        let fields = validation::freshen(&base.entry.fields, &update);
+        let mut fields = validation::freshen(&base.entry.fields, &update);
+        make_place(&mut fields);
         let times = storing::times(order.rule(), &fields, fetched.sent, fetched.received);
         let judged = storing::judge(
             order.rule(),
@@ -264,7 +267,8 @@ impl Proxy {
             Storing::Store(terms) => self.spread(rule, terms, &order.key),
             Storing::Skip(reason) => return Err(reason),
         };
-        let fields = storing::storable_fields(rule, answer.headers());
+        let mut fields = storing::storable_fields(rule, answer.headers());
+        make_place(&mut fields);
         let request = &order.exchange.head.headers;
         let selecting =
             Selecting::of(&fields, request, rule.ignore_origin.vary).map_err(|_star| Reason::VaryStar)?;
@@ -392,6 +396,17 @@ impl Proxy {
             lifetime: crate::policy::freshness::spread(terms.lifetime, rule.jitter, seed),
             ..terms
         }
+    }
+}
+
+/// Puts `Age` and `Cache-Status` where a hit will set them: a copy of the fields has no spare room,
+/// and growing it at every hit would cost more than the rest of the head.
+fn make_place(fields: &mut HeaderMap) {
+    if !fields.contains_key(header::AGE) {
+        fields.insert(header::AGE, HeaderValue::from_static("0"));
+    }
+    if !fields.contains_key(CACHE_STATUS) {
+        fields.insert(CACHE_STATUS, STATUS_PLACE);
     }
 }
 

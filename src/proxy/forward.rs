@@ -45,18 +45,14 @@ impl Proxy {
         let busy = exchange.busy.take();
         let exchange = Arc::new(exchange);
         let base = need.base();
-        let respond = |mut response: Response<Body>| {
-            if let Some(busy) = busy {
-                let body = std::mem::replace(response.body_mut(), Body::empty());
-                *response.body_mut() = body.keep_busy(busy);
-            }
-            response
-        };
-        if let Need::Behind { entry, age, over } = need {
+        let mut response = if let Need::Behind { entry, age, over } = need {
             self.revalidate_behind(&exchange, lookup, body, base);
-            return respond(self.serve_stale(&exchange, &entry, age, over, None));
-        }
-        respond(self.fetch_collapsed(&exchange, lookup, body, base, reason).await)
+            self.serve_stale(&exchange, &entry, age, over, None)
+        } else {
+            self.fetch_collapsed(&exchange, lookup, body, base, reason).await
+        };
+        response.body_mut().keep_busy(busy);
+        response
     }
 
     /// Why the request is forwarded as it came although its key would allow a fill.
@@ -309,10 +305,7 @@ impl Proxy {
         let body = exchange.take_body();
         let busy = exchange.busy.take();
         let mut response = self.pass_with(&Arc::new(exchange), body, reason).await;
-        if let Some(busy) = busy {
-            let content = std::mem::replace(response.body_mut(), Body::empty());
-            *response.body_mut() = content.keep_busy(busy);
-        }
+        response.body_mut().keep_busy(busy);
         response
     }
 
@@ -365,7 +358,11 @@ impl Proxy {
     /// sent.
     fn clean_passed(&self, exchange: &Exchange, answer: &mut Response<crate::origin::OriginBody>) {
         let describes = exchange.is_head() || answer.status() == http::StatusCode::NOT_MODIFIED;
-        let length = answer.headers().get(http::header::CONTENT_LENGTH).filter(|_| describes).cloned();
+        let length = answer
+            .headers()
+            .get(http::header::CONTENT_LENGTH)
+            .filter(|_| describes)
+            .cloned();
         self.clean_answer(answer.headers_mut());
         if let Some(length) = length {
             answer.headers_mut().insert(http::header::CONTENT_LENGTH, length);

@@ -146,7 +146,7 @@ impl Proxy {
     /// Answers one request.
     pub fn handle(self: &Arc<Self>, request: Request<Incoming>, connection: &Arc<ConnState>) -> Answering {
         let ruling = self.ruling.load_full();
-        let exchange = match Exchange::begin(self, ruling, request, connection, self.clock.now()) {
+        let mut exchange = match Exchange::begin(self, ruling, request, connection, self.clock.now()) {
             Admission::Admitted(exchange) => exchange,
             Admission::Refused(exchange, refusal) => return Answering::now(self.refuse(exchange, refusal)),
         };
@@ -164,8 +164,8 @@ impl Proxy {
         {
             Keyed::Bypass(reason) => self.slow(exchange, Slow::Pass(reason)),
             Keyed::Cacheable(lookup) => match self.look_up(&exchange, &lookup, exchange.started) {
-                Found::Fresh(fresh) => Answering::now(self.serve_fresh(exchange, fresh)),
-                Found::Other(need) => self.slow(exchange, Slow::Fetch(lookup, need)),
+                Found::Fresh(fresh) => Answering::now(self.serve_fresh(&mut exchange, &fresh)),
+                Found::Other(need) => self.slow(exchange, Slow::Fetch(Box::new((lookup, need)))),
             },
         }
     }
@@ -184,12 +184,15 @@ impl Proxy {
     /// The boxed rest of the way, for everything that has to wait.
     fn slow(self: &Arc<Self>, exchange: Exchange, step: Slow) -> Answering {
         let proxy = self.clone();
-        Answering::later(async move {
+        Answering::later(self.clone(), async move {
             match step {
                 Slow::Write => proxy.write(exchange).await,
                 Slow::Upgrade => proxy.upgrade(exchange).await,
                 Slow::Pass(reason) => proxy.pass(exchange, reason).await,
-                Slow::Fetch(lookup, need) => proxy.fetch(exchange, lookup, need).await,
+                Slow::Fetch(found) => {
+                    let (lookup, need) = *found;
+                    proxy.fetch(exchange, lookup, need).await
+                }
                 Slow::ReadKeyBody => proxy.read_key_body(exchange).await,
             }
         })
@@ -219,7 +222,7 @@ impl Proxy {
             Keyed::Cacheable(lookup) => {
                 exchange.json.clone_from(&lookup.json);
                 match self.look_up(&exchange, &lookup, exchange.started) {
-                    Found::Fresh(fresh) => self.serve_fresh(exchange, fresh),
+                    Found::Fresh(fresh) => self.serve_fresh(&mut exchange, &fresh),
                     Found::Other(need) => self.fetch(exchange, lookup, need).await,
                 }
             }
@@ -238,5 +241,5 @@ enum Slow {
     /// The key needs the request's content.
     ReadKeyBody,
     /// Nothing usable is stored.
-    Fetch(Lookup, lookup::Need),
+    Fetch(Box<(Lookup, lookup::Need)>),
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::header::Entry;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::Proxy;
 use super::exchange::Exchange;
@@ -17,6 +18,9 @@ use crate::fields::cache_status::{CACHE_STATUS, CacheStatus, Handling, Ttl};
 use crate::origin::{ErrorKind, OriginError};
 use crate::policy::Reason;
 use crate::telemetry::{AccessLine, AccessLogger, OpenLine, Outcome, OutcomeKind};
+
+/// Stands in a stored response's fields where Larder's own `Cache-Status` goes.
+pub(super) const STATUS_PLACE: HeaderValue = HeaderValue::from_static("larder");
 
 /// What happened to a request, in full.
 #[derive(Debug, Clone, Copy)]
@@ -90,12 +94,11 @@ impl Proxy {
         mut response: Response<Body>,
         verdict: Verdict,
     ) -> Response<Body> {
-        if exchange.ruling.config.cache_status {
-            // Appended: the origin's own member, and those of caches before it, stay.
-            response
-                .headers_mut()
-                .append(CACHE_STATUS, verdict.cache_status().render());
-        }
+        tell_status(
+            exchange.ruling.config.cache_status,
+            response.headers_mut(),
+            &verdict,
+        );
         let outcome = Outcome {
             rule: exchange.rule.index,
             kind: verdict.kind,
@@ -103,12 +106,12 @@ impl Proxy {
             forwarded: verdict.is_forwarded(),
             stored: verdict.stored,
             status: response.status(),
-            duration: self.clock.now().mono.since(exchange.started.mono),
+            duration: self.clock.mono().since(exchange.started.mono),
         };
         self.metrics.account(&outcome);
         if self.access.wants(&outcome) {
             let line = Box::new(self.line_at_end(exchange, &outcome, verdict.origin));
-            return response.map(|body| body.log_at_end(line));
+            response.body_mut().log_at_end(line);
         }
         response
     }
@@ -116,11 +119,9 @@ impl Proxy {
     /// Answers a request by itself.
     pub(super) fn refuse(&self, mut exchange: Exchange, refusal: Refusal) -> Response<Body> {
         let busy = exchange.busy.take();
-        let response = self.refuse_shared(&exchange, refusal);
-        match busy {
-            Some(busy) => response.map(|body| body.keep_busy(busy)),
-            None => response,
-        }
+        let mut response = self.refuse_shared(&exchange, refusal);
+        response.body_mut().keep_busy(busy);
+        response
     }
 
     pub(super) fn refuse_shared(&self, exchange: &Exchange, refusal: Refusal) -> Response<Body> {
@@ -238,6 +239,23 @@ impl Proxy {
     }
 }
 
+/// Sets Larder's own member of `Cache-Status`: appended to the origin's and those of caches before
+/// it, which stay.
+fn tell_status(wanted: bool, fields: &mut HeaderMap, verdict: &Verdict) {
+    match fields.entry(CACHE_STATUS) {
+        Entry::Occupied(mut there) => match (wanted, *there.get() == STATUS_PLACE) {
+            (true, true) => drop(there.insert(verdict.cache_status().render())),
+            (true, false) => there.append(verdict.cache_status().render()),
+            (false, true) => drop(there.remove()),
+            (false, false) => {}
+        },
+        Entry::Vacant(place) if wanted => {
+            place.insert(verdict.cache_status().render());
+        }
+        Entry::Vacant(_) => {}
+    }
+}
+
 /// An access-log line that is written when the answer's content has left, or was dropped.
 ///
 /// What is known before is in the line already: nothing of the request is held until then.
@@ -260,7 +278,7 @@ impl LineAtEnd {
 
 impl Drop for LineAtEnd {
     fn drop(&mut self) {
-        let duration = self.clock.now().mono.since(self.started);
+        let duration = self.clock.mono().since(self.started);
         if let Some(line) = self.line.take() {
             self.access.close(line, self.bytes, duration);
         }

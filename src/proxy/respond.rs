@@ -89,17 +89,15 @@ impl Served {
 
 impl Proxy {
     /// Answers a hit.
-    pub(super) fn serve_fresh(&self, mut exchange: Exchange, fresh: Fresh) -> Response<Body> {
+    pub(super) fn serve_fresh(&self, exchange: &mut Exchange, fresh: &Fresh) -> Response<Body> {
         let busy = exchange.busy.take();
         let served = Served::Fresh {
             age: fresh.age,
             left: fresh.left,
         };
-        let response = self.serve(&exchange, &fresh.entry, served);
-        match busy {
-            Some(busy) => response.map(|body| body.keep_busy(busy)),
-            None => response,
-        }
+        let mut response = self.serve(exchange, &fresh.entry, served);
+        response.body_mut().keep_busy(busy);
+        response
     }
 
     /// Answers with a stale response.
@@ -214,11 +212,11 @@ fn not_modified(exchange: &Exchange, status: StatusCode, fields: &HeaderMap) -> 
 }
 
 fn unchanged(fields: &HeaderMap) -> Response<Body> {
-    head(
-        StatusCode::NOT_MODIFIED,
-        validation::not_modified_fields(fields),
-        Body::empty(),
-    )
+    let mut told = validation::not_modified_fields(fields);
+    if let Some(age) = fields.get(header::AGE) {
+        told.insert(header::AGE, age.clone());
+    }
+    head(StatusCode::NOT_MODIFIED, told, Body::empty())
 }
 
 fn head(status: StatusCode, fields: HeaderMap, body: Body) -> Response<Body> {

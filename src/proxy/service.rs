@@ -37,43 +37,28 @@ impl Service<Request<Incoming>> for ConnService {
     fn call(&self, request: Request<Incoming>) -> Answering {
         // One panic is one 500, not a dead connection and never a dead process.
         let answered = catch_unwind(AssertUnwindSafe(|| self.proxy.handle(request, &self.connection)));
-        let state = match answered {
-            Ok(answering) => {
-                return Answering {
-                    proxy: Some(self.proxy.clone()),
-                    ..answering
-                };
-            }
-            Err(_panic) => State::Now(Some(self.proxy.panicked())),
-        };
-        Answering { state, proxy: None }
+        answered.unwrap_or_else(|_panic| Answering::now(self.proxy.panicked()))
     }
 }
 
 /// An answer, there or under way.
-pub struct Answering {
-    state: State,
-    proxy: Option<Arc<Proxy>>,
-}
-
-enum State {
+pub enum Answering {
+    /// There; taken out when asked for.
     Now(Option<Response<Body>>),
-    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+    /// Under way, and whom to ask for an answer should it panic.
+    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>, Arc<Proxy>),
 }
 
 impl Answering {
     pub(super) fn now(response: Response<Body>) -> Self {
-        Self {
-            state: State::Now(Some(response)),
-            proxy: None,
-        }
+        Answering::Now(Some(response))
     }
 
-    pub(super) fn later(future: impl Future<Output = Response<Body>> + Send + 'static) -> Self {
-        Self {
-            state: State::Later(Box::pin(future)),
-            proxy: None,
-        }
+    pub(super) fn later(
+        proxy: Arc<Proxy>,
+        future: impl Future<Output = Response<Body>> + Send + 'static,
+    ) -> Self {
+        Answering::Later(Box::pin(future), proxy)
     }
 }
 
@@ -81,16 +66,14 @@ impl Future for Answering {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        match &mut this.state {
-            State::Now(response) => Poll::Ready(Ok(response.take().unwrap_or_else(gone))),
-            State::Later(future) => match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                Ok(polled) => polled.map(Ok),
-                Err(_panic) => {
-                    let response = this.proxy.as_ref().map(|proxy| proxy.panicked());
-                    Poll::Ready(Ok(response.unwrap_or_else(gone)))
-                }
-            },
+        match &mut *self {
+            Answering::Now(response) => Poll::Ready(Ok(response.take().unwrap_or_else(gone))),
+            Answering::Later(future, proxy) => {
+                let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+                polled
+                    .unwrap_or_else(|_panic| Poll::Ready(proxy.panicked()))
+                    .map(Ok)
+            }
         }
     }
 }

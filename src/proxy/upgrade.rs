@@ -36,7 +36,7 @@ impl Proxy {
         outgoing.fields.insert(header::UPGRADE, protocol);
         outgoing.upgrade = true;
         let verdict = Verdict::new(OutcomeKind::Bypass, Some(Reason::Upgrade));
-        let response = match self.origin.forward(outgoing).await {
+        let mut response = match self.origin.forward(outgoing).await {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let switched = self.switch(&exchange, client, answer);
                 self.finish(&exchange, switched, verdict)
@@ -47,10 +47,8 @@ impl Proxy {
             }
             Err(error) => self.origin_failed(&exchange, &error),
         };
-        match busy {
-            Some(busy) => response.map(|body| body.keep_busy(busy)),
-            None => response,
-        }
+        response.body_mut().keep_busy(busy);
+        response
     }
 
     /// Joins the connections as soon as both have switched, and makes the client's 101.

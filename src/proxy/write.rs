@@ -31,7 +31,7 @@ impl Proxy {
         let (sender, receiver) = oneshot::channel();
         let task = self.clone().write_to_end(exchange.clone(), body, sender);
         self.tasks.spawn(task);
-        let response = match receiver.await {
+        let mut response = match receiver.await {
             Ok(Ok(mut answer)) => {
                 self.clean_answer(answer.headers_mut());
                 let reason = self.write_reason(&exchange);
@@ -41,10 +41,8 @@ impl Proxy {
             Ok(Err(error)) => self.origin_failed(&exchange, &error),
             Err(_died) => self.refuse_shared(&exchange, Refusal::Internal),
         };
-        match busy {
-            Some(busy) => response.map(|body| body.keep_busy(busy)),
-            None => response,
-        }
+        response.body_mut().keep_busy(busy);
+        response
     }
 
     fn write_reason(&self, exchange: &Exchange) -> Reason {

@@ -124,6 +124,52 @@ async fn a_leader_whose_client_leaves_before_the_head_costs_at_most_one_more() {
 }
 
 #[tokio::test]
+async fn a_fill_that_nobody_waits_for_any_more_is_still_stored() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start(HOUR, &origin).await;
+    let hold = origin.hold("/x");
+    let leader = ask(&larder, "/x", 1).await;
+    origin.seen("/x", 1).await;
+    leader.into_iter().for_each(Client::reset);
+    larder
+        .until("the client's end", async |larder| {
+            larder.metric("larder_connections", &[("side", "client")]).await == 0.0
+        })
+        .await;
+    hold.release();
+    larder
+        .until("the fill", async |larder| {
+            larder.get("/x").await.reason() == "hit"
+        })
+        .await;
+    assert_eq!(origin.count("/x"), 1);
+}
+
+#[tokio::test]
+async fn a_follower_with_a_condition_gets_what_it_needs() {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", |_| Answer::ok("content").field("ETag", "\"one\""));
+    let larder = TestLarder::start(HOUR, &origin).await;
+    let hold = origin.hold("/x");
+    let mut clients = ask(&larder, "/x", 1).await;
+    origin.seen("/x", 1).await;
+    let mut has_it = larder.connect().await;
+    has_it
+        .send_request("GET", "/x", &[("If-None-Match", "\"one\"")], b"")
+        .await;
+    let mut has_other = larder.connect().await;
+    has_other
+        .send_request("GET", "/x", &[("If-None-Match", "\"two\"")], b"")
+        .await;
+    larder.followers(2).await;
+    hold.release();
+    assert_eq!(clients.remove(0).response().await.text(), "content");
+    assert_eq!(has_it.response().await.status, 304);
+    assert_eq!(has_other.response().await.text(), "content");
+    assert_eq!(origin.count("/x"), 1);
+}
+
+#[tokio::test]
 async fn a_leader_whose_client_leaves_within_the_content_costs_at_most_one_more() {
     let origin = TestOrigin::start().await;
     let gate = Gate::shut();

@@ -19,6 +19,7 @@ mod collapse;
 mod drain;
 mod identity;
 mod limits;
+mod poisoning;
 mod reuse;
 mod schedules;
 mod shop;

@@ -170,6 +170,33 @@ async fn framing_is_made_anew_and_connection_fields_stay_behind() {
 }
 
 #[tokio::test]
+async fn a_client_of_http_1_0_gets_an_answer_it_understands() {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", |_| Answer::status(200).chunk("one").chunk("two"));
+    let larder = TestLarder::start("rules:\n  - { match: GET /x, ttl: 1h }\n", &origin).await;
+    for _ in 0..2 {
+        let mut client = larder.connect().await;
+        client.send("GET /x HTTP/1.0\r\nHost: shop.test\r\n\r\n").await;
+        let answer = client.response().await.complete();
+        assert_eq!(answer.text(), "onetwo");
+        assert_eq!(answer.field("transfer-encoding"), None);
+        client.closed().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_to_close_closes_after_its_answer() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start("rules:\n  - { match: GET /x, ttl: 1h }\n", &origin).await;
+    for _ in 0..2 {
+        let mut client = larder.connect().await;
+        let answer = client.request("GET", "/x", &[("Connection", "close")], b"").await;
+        assert_eq!(answer.field("connection"), Some("close"));
+        client.closed().await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_expects_100_gets_it_before_it_sends() {
     let origin = TestOrigin::start().await;
     let larder = TestLarder::start("", &origin).await;

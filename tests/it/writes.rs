@@ -284,6 +284,49 @@ async fn a_client_that_goes_away_during_a_write_still_invalidates() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_away_within_its_content_still_invalidates() {
+    let (origin, _) = versioned().await;
+    let larder = TestLarder::start(SHOP, &origin).await;
+    larder.get("/products/1").await;
+    let mut client = larder.connect().await;
+    client
+        .send("PUT /products/1 HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 100\r\n\r\nhalf")
+        .await;
+    // What was written to the origin can be told only by its connection.
+    larder
+        .until("a request under way", async |larder| {
+            larder
+                .metric("larder_origin_connections", &[("state", "busy")])
+                .await
+                == 1.0
+        })
+        .await;
+    client.reset();
+    larder
+        .until("the write's invalidation", async |larder| {
+            larder.get("/products/1").await.reason() == "invalidated"
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_read_pipelined_behind_a_write_sees_it() {
+    let (origin, _) = versioned().await;
+    let larder = TestLarder::start(SHOP, &origin).await;
+    larder.get("/products/1").await;
+    let mut client = larder.connect().await;
+    client
+        .send(
+            "PUT /products/1 HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 2\r\n\r\n{}\
+             GET /products/1 HTTP/1.1\r\nHost: shop.test\r\n\r\n",
+        )
+        .await;
+    assert_eq!(client.response_to("PUT").await.text(), "written");
+    assert_eq!(client.response().await.text(), "1");
+    assert_eq!(origin.count("GET /products/1"), 2);
+}
+
+#[tokio::test]
 async fn a_soft_write_makes_stale_instead() {
     let origin = TestOrigin::start().await;
     let yaml = "rules:

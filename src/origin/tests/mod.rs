@@ -6,4 +6,4 @@ mod reuse;
 mod support;
 mod uploads;
 
-pub(super) use support::Script;
+pub(super) use support::{Script, settings};

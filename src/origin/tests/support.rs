@@ -229,7 +229,7 @@ impl Peer {
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-pub(super) fn settings(address: SocketAddr) -> config::Origin {
+pub(in crate::origin) fn settings(address: SocketAddr) -> config::Origin {
     config::Origin {
         host: address.ip().to_string(),
         port: address.port(),

@@ -157,8 +157,8 @@ async fn an_answer_before_the_content_is_whole_arrives_and_the_connection_is_clo
     let response = client.forward(request(Method::POST, body)).await.unwrap();
     assert_eq!(response.status(), 413);
     assert_eq!(text(response).await, "no");
+    assert_eq!(client.stats().idle, 0, "at once, not when its rest is over");
     until("closed", || origin.seen.lock().ended == 1).await;
-    assert_eq!(client.stats().idle, 0);
 }
 
 #[tokio::test]
