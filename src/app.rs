@@ -133,8 +133,7 @@ impl App {
         let connect = connect.unwrap_or_else(|| Arc::new(Tcp::new(&config.origin)));
         let origin = Origin::new(&config.origin, connect, clock.clone(), tasks.clone());
         let metrics = Arc::new(Metrics::new(config.rules.rules(), config.metric_rules));
-        let digest_key = random()?;
-        let access = Arc::new(AccessLogger::new(&config.log, digest_key, access_log));
+        let access = Arc::new(AccessLogger::new(&config.log, access_log));
         let (limits, drain_timeout) = (config.limits.clone(), config.drain_timeout);
         let proxy = Arc::new(Proxy::new(ProxyParts {
             memory: Memory::new(config.store, limits.variants),

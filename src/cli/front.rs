@@ -39,7 +39,7 @@ impl std::fmt::Debug for Front {
 /// Brings up the real one, its access log on standard output.
 pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Front, StartFailure>> + Send>> {
     Box::pin(async move {
-        let log = StdoutSink::start();
+        let log = StdoutSink::start()?;
         let options = Options {
             access_log: log.sink,
             log_dropped: log.dropped,

@@ -281,15 +281,13 @@ impl Exchange {
     }
 
     /// The request's identifier: the client's own where it is trusted, else one of Larder's.
-    pub fn request_id(&self, proxy: &Proxy) -> HeaderValue {
+    pub fn request_id(&self, proxy: &Proxy) -> &HeaderValue {
         let theirs = self
             .head
             .headers
             .get(X_REQUEST_ID)
             .filter(|_| self.ruling.config.log.trust_request_id);
-        theirs
-            .unwrap_or_else(|| self.request_id.get_or_init(|| proxy.new_request_id()))
-            .clone()
+        theirs.unwrap_or_else(|| self.request_id.get_or_init(|| proxy.new_request_id()))
     }
 
     /// The request's fields as they go to the origin: end-to-end ones only, with `Via`, `Host`
@@ -299,7 +297,7 @@ impl Exchange {
         let mut fields = self.head.headers.clone();
         connection::strip_request(&mut fields, |name| config.credentials.contains(name));
         fields.remove(header::EXPECT);
-        fields.insert(X_REQUEST_ID, self.request_id(proxy));
+        fields.insert(X_REQUEST_ID, self.request_id(proxy).clone());
         proxy.pseudonym.append(&mut fields, self.head.version);
         match (config.forwarded, self.connection.peer()) {
             (Forwarded::Append, Some(peer)) => forwarded::append(&mut fields, peer),

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::Entry;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::Proxy;
 use super::exchange::Exchange;
 use super::problem::{self, Refusal, problem};
 use crate::body::Body;
-use crate::clock::{Clock, Now};
+use crate::clock::{Clock, Mono, Now};
 use crate::config::Rule;
 use crate::fields::cache_status::{CACHE_STATUS, CacheStatus, Handling, Ttl};
 use crate::origin::{ErrorKind, OriginError};
 use crate::policy::Reason;
-use crate::telemetry::{AccessLine, AccessLogger, Outcome, OutcomeKind};
+use crate::telemetry::{AccessLine, AccessLogger, OpenLine, Outcome, OutcomeKind};
 
 /// Stands in a stored response's fields where Larder's own `Cache-Status` goes.
 pub(super) const STATUS_PLACE: HeaderValue = HeaderValue::from_static("larder");
@@ -110,7 +110,7 @@ impl Proxy {
         };
         self.metrics.account(&outcome);
         if self.access.wants(&outcome) {
-            let line = Box::new(self.line_at_end(exchange, outcome, verdict.origin));
+            let line = Box::new(self.line_at_end(exchange, &outcome, verdict.origin));
             response.body_mut().log_at_end(line);
         }
         response
@@ -215,22 +215,25 @@ impl Proxy {
         self.metrics.not_stored(rule.index, reason);
     }
 
-    fn line_at_end(&self, exchange: &Exchange, outcome: Outcome, origin: Option<Duration>) -> LineAtEnd {
+    fn line_at_end(&self, exchange: &Exchange, outcome: &Outcome, origin: Option<Duration>) -> LineAtEnd {
+        let peer = exchange.connection.peer();
+        let line = self.access.open(&AccessLine {
+            time: exchange.started.wall,
+            outcome,
+            method: &exchange.head.method,
+            path: exchange.head.uri.path(),
+            query: exchange.head.uri.query(),
+            host: exchange.authority(),
+            rule: &exchange.rule.name,
+            origin,
+            peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            request_id: exchange.request_id(self).to_str().unwrap_or("-"),
+        });
         LineAtEnd {
+            line: Some(line),
             access: self.access.clone(),
             clock: self.clock.clone(),
-            started: exchange.started,
-            outcome,
-            method: exchange.head.method.clone(),
-            uri: exchange.head.uri.clone(),
-            host: exchange.authority().to_owned(),
-            rule: exchange.rule.name.clone(),
-            request_id: exchange.request_id(self),
-            peer: exchange
-                .connection
-                .peer()
-                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            origin,
+            started: exchange.started.mono,
             bytes: 0,
         }
     }
@@ -254,19 +257,15 @@ fn tell_status(wanted: bool, fields: &mut HeaderMap, verdict: &Verdict) {
 }
 
 /// An access-log line that is written when the answer's content has left, or was dropped.
+///
+/// What is known before is in the line already: nothing of the request is held until then.
 #[derive(Debug)]
 pub struct LineAtEnd {
+    /// Taken when it is written.
+    line: Option<OpenLine>,
     access: Arc<AccessLogger>,
     clock: Clock,
-    started: Now,
-    outcome: Outcome,
-    method: Method,
-    uri: http::Uri,
-    host: String,
-    rule: Arc<str>,
-    request_id: HeaderValue,
-    peer: IpAddr,
-    origin: Option<Duration>,
+    started: Mono,
     bytes: u64,
 }
 
@@ -279,19 +278,9 @@ impl LineAtEnd {
 
 impl Drop for LineAtEnd {
     fn drop(&mut self) {
-        self.access.write(&AccessLine {
-            time: self.started.wall,
-            outcome: &self.outcome,
-            method: &self.method,
-            path: self.uri.path(),
-            query: self.uri.query(),
-            host: &self.host,
-            rule: &self.rule,
-            bytes: self.bytes,
-            duration: self.clock.mono().since(self.started.mono),
-            origin: self.origin,
-            peer: self.peer,
-            request_id: self.request_id.to_str().unwrap_or("-"),
-        });
+        let duration = self.clock.mono().since(self.started);
+        if let Some(line) = self.line.take() {
+            self.access.close(line, self.bytes, duration);
+        }
     }
 }

@@ -4,24 +4,29 @@
 //! it said yes. Lines never hold control bytes, and of a query only the names and keyed digests
 //! of the values: they are other people's data.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use hmac::{Hmac, KeyInit, Mac};
 use http::Method;
-use serde_json::{Map, Value, json};
-use sha2::Sha256;
 
-use super::{Outcome, OutcomeKind, rfc3339};
+use self::members::{Members, name};
+use self::query::Digests;
+use super::{Outcome, OutcomeKind};
 use crate::config::{AccessLog, LogFormat, LogSettings};
+
+mod escape;
+mod members;
+mod query;
 
 /// Where lines go, each ending in a line feed. Must not wait.
 pub type Sink = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// What a line says beside the [`Outcome`].
+/// So many bytes hold most lines, so that a line is one allocation.
+const USUAL_LINE: usize = 512;
+
+/// What a line says beside the [`Outcome`], as soon as the answer's head is known.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessLine<'a> {
     /// When the request's head had arrived.
@@ -38,10 +43,6 @@ pub struct AccessLine<'a> {
     pub host: &'a str,
     /// The name of the rule that answered.
     pub rule: &'a str,
-    /// Bytes of content sent to the client.
-    pub bytes: u64,
-    /// Until the last byte was handed over.
-    pub duration: Duration,
     /// Until the origin's head came, where it was asked.
     pub origin: Option<Duration>,
     /// The client's address.
@@ -50,13 +51,22 @@ pub struct AccessLine<'a> {
     pub request_id: &'a str,
 }
 
+/// A line that lacks only what is known when the answer's content has left.
+#[derive(Debug)]
+pub struct OpenLine {
+    /// What stands after the gap, then what stands before it: the end is written first, so that
+    /// closing the line only appends.
+    text: String,
+    /// Where what stands before the gap begins.
+    start: usize,
+}
+
 /// Decides which requests get a line, and writes it.
 pub struct AccessLogger {
     policy: AccessLog,
     slow: Duration,
     format: LogFormat,
-    /// Keys the digests of query values: without it they could be found by trying.
-    digest_key: [u8; 32],
+    digests: Digests,
     sink: Sink,
     /// Requests that the rate was asked about.
     asked: AtomicU64,
@@ -71,13 +81,13 @@ impl std::fmt::Debug for AccessLogger {
 }
 
 impl AccessLogger {
-    /// `digest_key`: random, drawn once per process.
-    pub fn new(settings: &LogSettings, digest_key: [u8; 32], sink: Sink) -> Self {
+    /// A log that writes to `sink`; its digests agree with no other log's.
+    pub fn new(settings: &LogSettings, sink: Sink) -> Self {
         Self {
             policy: settings.access,
             slow: settings.slow_request,
             format: settings.format,
-            digest_key,
+            digests: Digests::default(),
             sink,
             asked: AtomicU64::new(0),
         }
@@ -98,14 +108,59 @@ impl AccessLogger {
         }
     }
 
-    /// Writes a line, whether wanted or not.
-    pub fn write(&self, line: &AccessLine<'_>) {
-        let mut text = match self.format {
-            LogFormat::Json => self.json(line),
-            LogFormat::Text => self.text(line),
-        };
-        text.push('\n');
-        (self.sink)(&text);
+    /// Begins a line, whether wanted or not. It is written by [`AccessLogger::close`].
+    pub fn open(&self, line: &AccessLine<'_>) -> OpenLine {
+        let mut text = String::with_capacity(USUAL_LINE);
+        let mut members = self.members(&mut text);
+        if let Some(origin) = line.origin {
+            members.millis(name!("origin_ms"), origin);
+        }
+        members.address(name!("peer"), line.peer);
+        members.foreign(name!("request_id"), line.request_id);
+        members.end();
+        let start = text.len();
+        self.push_start(&mut text, line);
+        OpenLine { text, start }
+    }
+
+    /// Writes a line: so many bytes of content were sent to the client, and so long it took until
+    /// the last was handed over.
+    pub fn close(&self, line: OpenLine, bytes: u64, duration: Duration) {
+        let OpenLine { mut text, start } = line;
+        let mut members = self.members(&mut text);
+        members.number(name!("bytes"), bytes);
+        members.millis(name!("duration_ms"), duration);
+        text.extend_from_within(..start);
+        (self.sink)(text.get(start..).unwrap_or_default());
+    }
+
+    /// What stands before the gap; what does not apply is left out.
+    fn push_start(&self, text: &mut String, line: &AccessLine<'_>) {
+        let outcome = line.outcome;
+        let mut members = self.members(text);
+        members.time(line.time);
+        members.foreign(name!("method"), line.method.as_str());
+        members.foreign(name!("path"), line.path);
+        if let Some(query) = line.query.filter(|query| !query.is_empty()) {
+            members.query(name!("query"), query, &self.digests);
+        }
+        members.foreign(name!("host"), line.host);
+        members.number(name!("status"), outcome.status.as_u16().into());
+        members.word(name!("outcome"), outcome.kind.word());
+        if let Some(reason) = outcome.reason {
+            members.word(name!("reason"), reason.word());
+        }
+        if outcome.stored {
+            members.holds(name!("stored"));
+        }
+        members.foreign(name!("rule"), line.rule);
+    }
+
+    fn members<'a>(&self, text: &'a mut String) -> Members<'a> {
+        Members {
+            text,
+            format: self.format,
+        }
     }
 
     /// Errors and slow requests: what gets a line under every setting but `off`.
@@ -125,112 +180,6 @@ impl AccessLogger {
             .wrapping_mul(GOLDEN_RATIO);
         (place as f64) < share * u64::MAX as f64
     }
-
-    fn json(&self, line: &AccessLine<'_>) -> String {
-        let mut object = Map::new();
-        for (name, value) in self.fields(line) {
-            object.insert(name.to_owned(), value);
-        }
-        plain(&Value::Object(object).to_string())
-    }
-
-    fn text(&self, line: &AccessLine<'_>) -> String {
-        let mut text = String::with_capacity(256);
-        for (name, value) in self.fields(line) {
-            let separator = if text.is_empty() { "" } else { " " };
-            // Writing to a `String` cannot fail.
-            let _ = match &value {
-                Value::String(word) if is_word(word) => write!(text, "{separator}{name}={word}"),
-                other => write!(text, "{separator}{name}={other}"),
-            };
-        }
-        plain(&text)
-    }
-
-    /// The members of a line, in order; what does not apply is left out.
-    fn fields(&self, line: &AccessLine<'_>) -> Vec<(&'static str, Value)> {
-        let outcome = line.outcome;
-        let mut fields = vec![
-            ("time", json!(rfc3339(line.time))),
-            ("method", json!(line.method.as_str())),
-            ("path", json!(line.path)),
-        ];
-        if let Some(query) = line.query.filter(|query| !query.is_empty()) {
-            fields.push(("query", json!(self.hidden(query))));
-        }
-        fields.push(("host", json!(line.host)));
-        fields.push(("status", json!(outcome.status.as_u16())));
-        fields.push(("outcome", json!(outcome.kind.word())));
-        if let Some(reason) = outcome.reason {
-            fields.push(("reason", json!(reason.word())));
-        }
-        if outcome.stored {
-            fields.push(("stored", json!(true)));
-        }
-        fields.push(("rule", json!(line.rule)));
-        fields.push(("bytes", json!(line.bytes)));
-        fields.push(("duration_ms", millis(line.duration)));
-        if let Some(origin) = line.origin {
-            fields.push(("origin_ms", millis(origin)));
-        }
-        fields.push(("peer", json!(line.peer.to_string())));
-        fields.push(("request_id", json!(line.request_id)));
-        fields
-    }
-
-    /// The query with a digest in place of each value: the same value gives the same digest as
-    /// long as the process lives.
-    fn hidden(&self, query: &str) -> String {
-        let hide = |pair: &str| match pair.split_once('=') {
-            Some((name, value)) => format!("{name}=~{}", self.digest(value)),
-            // A parameter without `=` may itself be the secret.
-            None => format!("~{}", self.digest(pair)),
-        };
-        query.split('&').map(hide).collect::<Vec<_>>().join("&")
-    }
-
-    fn digest(&self, value: &str) -> String {
-        // An HMAC takes a key of any length, so the error cannot occur; it would hide the value.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.digest_key) else {
-            return String::new();
-        };
-        mac.update(value.as_bytes());
-        let bytes = mac.finalize().into_bytes();
-        bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-/// Milliseconds with three decimals.
-fn millis(duration: Duration) -> Value {
-    json!((duration.as_secs_f64() * 1e6).round() / 1e3)
-}
-
-/// Whether `text` needs no quotes in the text format.
-fn is_word(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
-}
-
-/// JSON escapes the control bytes of ASCII; this escapes the rest of what a terminal may obey:
-/// DEL, the C1 controls, and the marks that turn the direction of writing.
-fn plain(text: &str) -> String {
-    let unsafe_mark = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(unsafe_mark) {
-        return text.to_owned();
-    }
-    let escape = |c: char| {
-        if unsafe_mark(c) {
-            format!("\\u{:04x}", u32::from(c))
-        } else {
-            c.to_string()
-        }
-    };
-    text.chars().map(escape).collect()
 }
 
 #[cfg(test)]

@@ -194,7 +194,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter(
         LOG_DROPPED,
         &[],
-        "Access-log lines dropped because standard output was read too slowly.",
+        "Access-log lines dropped because standard output took them too slowly, or not at all.",
     ),
     gauge(
         BUILD_INFO,

@@ -1,20 +1,23 @@
 //! What is counted and logged, from the one [`Outcome`] that the data path fills a request.
 //!
 //! Metrics, the access log and the program's own log live here; nothing here decides anything
-//! about a request, and nothing here waits.
+//! about a request, and nothing here makes one wait.
 
 mod access_log;
 mod catalogue;
+mod decimal;
 mod log;
 mod metrics;
 mod outcome;
+mod sink;
 mod snapshot;
 mod timestamp;
 
-pub use access_log::{AccessLine, AccessLogger, Sink};
+pub use access_log::{AccessLine, AccessLogger, OpenLine, Sink};
 pub use catalogue::{CATALOGUE, Kind, Metric};
-pub use log::{LogError, StdoutSink, init};
+pub use log::{LogError, init};
 pub use metrics::{Metrics, RuleCounts, Source, Strength};
 pub use outcome::{Outcome, OutcomeKind};
+pub use sink::{SinkGuard, StdoutSink};
 pub use snapshot::{LogFigures, MemoryFigures, OriginFigures, Snapshot};
 pub use timestamp::rfc3339;

@@ -21,7 +21,7 @@ pub struct Snapshot {
     pub log: LogFigures,
     /// Requests that are reading another request's fill.
     pub collapsed_followers: u64,
-    /// Access-log lines dropped because the reader of standard output was too slow.
+    /// Access-log lines dropped because standard output took them too slowly, or not at all.
     pub log_dropped: u64,
 }
 
