@@ -138,6 +138,8 @@ reasons! {
     FieldsTooLarge = "fields-too-large", none;
     /// The request's content stopped arriving for `limits.body_timeout`.
     RequestTimeout = "request-timeout", none;
+    /// The client went away before its answer began, or a drain ran out of time.
+    ClientLeft = "client-left", none;
     /// The request has already passed through this Larder.
     Loop = "loop", none;
     /// The method is not forwarded (`CONNECT`, `TRACE`).

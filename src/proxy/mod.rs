@@ -186,7 +186,8 @@ impl Proxy {
     /// The boxed rest of the way, for everything that has to wait.
     fn slow(self: &Arc<Self>, exchange: Exchange, step: Slow) -> Answering {
         let proxy = self.clone();
-        Answering::later(self.clone(), async move {
+        let (rule, started) = (exchange.rule.index, exchange.started);
+        Answering::later(self.clone(), rule, started, async move {
             match step {
                 Slow::Write => proxy.write(exchange).await,
                 Slow::Upgrade => proxy.upgrade(exchange).await,

@@ -166,6 +166,20 @@ impl Proxy {
         self.finish(exchange, response, Verdict::new(kind, Some(error.reason())))
     }
 
+    /// Accounts for a request whose client did not wait for the head of its answer.
+    pub(super) fn client_left(&self, rule: usize, started: Now) {
+        self.metrics.account(&Outcome {
+            rule,
+            kind: OutcomeKind::Refused,
+            reason: Some(Reason::ClientLeft),
+            forwarded: false,
+            stored: false,
+            // Nobody got it; the nearest that HTTP has.
+            status: StatusCode::REQUEST_TIMEOUT,
+            duration: self.clock.now().mono.since(started.mono),
+        });
+    }
+
     /// The answer to a request that a defect ended; the panic's own message is on standard error.
     pub(super) fn panicked(&self) -> Response<Body> {
         self.metrics.panicked();

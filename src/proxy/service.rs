@@ -14,6 +14,7 @@ use hyper::service::Service;
 use super::Proxy;
 use crate::body::Body;
 use crate::client::ConnState;
+use crate::clock::Now;
 
 /// One client connection's requests.
 #[derive(Debug)]
@@ -45,8 +46,26 @@ impl Service<Request<Incoming>> for ConnService {
 pub enum Answering {
     /// There; taken out when asked for.
     Now(Option<Response<Body>>),
-    /// Under way, and whom to ask for an answer should it panic.
-    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>, Arc<Proxy>),
+    /// Under way.
+    Later(Later),
+}
+
+/// An answer under way, and what is needed should it never come.
+pub struct Later {
+    future: Pin<Box<dyn Future<Output = Response<Body>> + Send>>,
+    proxy: Arc<Proxy>,
+    rule: usize,
+    started: Now,
+    /// Whether it has come.
+    done: bool,
+}
+
+impl Drop for Later {
+    fn drop(&mut self) {
+        if !self.done {
+            self.proxy.client_left(self.rule, self.started);
+        }
+    }
 }
 
 impl Answering {
@@ -56,9 +75,17 @@ impl Answering {
 
     pub(super) fn later(
         proxy: Arc<Proxy>,
+        rule: usize,
+        started: Now,
         future: impl Future<Output = Response<Body>> + Send + 'static,
     ) -> Self {
-        Answering::Later(Box::pin(future), proxy)
+        Answering::Later(Later {
+            future: Box::pin(future),
+            proxy,
+            rule,
+            started,
+            done: false,
+        })
     }
 }
 
@@ -68,11 +95,11 @@ impl Future for Answering {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
             Answering::Now(response) => Poll::Ready(Ok(response.take().unwrap_or_else(gone))),
-            Answering::Later(future, proxy) => {
-                let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-                polled
-                    .unwrap_or_else(|_panic| Poll::Ready(proxy.panicked()))
-                    .map(Ok)
+            Answering::Later(later) => {
+                let polled = catch_unwind(AssertUnwindSafe(|| later.future.as_mut().poll(cx)));
+                let polled = polled.unwrap_or_else(|_panic| Poll::Ready(later.proxy.panicked()));
+                later.done = polled.is_ready();
+                polled.map(Ok)
             }
         }
     }
