@@ -11,8 +11,8 @@ use http_body::{Frame, SizeHint};
 use self::stream::Reader;
 use crate::client::InFlight;
 use crate::origin::OriginBody;
-use crate::proxy::LineAtEnd;
 use crate::store::Content;
+use crate::telemetry::LineAtEnd;
 
 /// Content on its way to a client.
 #[derive(Debug)]

@@ -379,7 +379,8 @@ mod tests {
         assert!(writer.room(&clock(), Duration::from_secs(30)).await);
         assert_eq!(next(&mut stuck).await, Some(Err(Broken)));
         writer.push(Bytes::from(vec![0; WINDOW as usize]));
-        let alone = writer.room(&clock(), Duration::from_secs(30));
+        let clock = clock();
+        let alone = writer.room(&clock, Duration::from_secs(30));
         assert!(
             tokio::time::timeout(Duration::from_secs(300), alone)
                 .await

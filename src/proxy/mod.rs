@@ -48,7 +48,6 @@ use exchange::{Exchange, NotRead};
 use lookup::Found;
 use unstorable::Unstorable;
 
-pub use outcome::LineAtEnd;
 pub use service::{Answering, ConnService};
 
 /// One configuration in force, with what is compiled from it. Swapped whole.

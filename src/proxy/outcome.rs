@@ -1,7 +1,6 @@
 //! From what happened to what is said of it: `Cache-Status`, metrics, the access log.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,12 +11,12 @@ use super::Proxy;
 use super::exchange::Exchange;
 use super::problem::{self, Refusal, problem};
 use crate::body::Body;
-use crate::clock::{Clock, Mono, Now};
+use crate::clock::Now;
 use crate::config::Rule;
 use crate::fields::cache_status::{CACHE_STATUS, CacheStatus, Handling, Ttl};
 use crate::origin::{ErrorKind, OriginError};
 use crate::policy::Reason;
-use crate::telemetry::{AccessLine, AccessLogger, OpenLine, Outcome, OutcomeKind};
+use crate::telemetry::{AccessLine, LineAtEnd, Outcome, OutcomeKind};
 
 /// Stands in a stored response's fields where Larder's own `Cache-Status` goes.
 pub(super) const STATUS_PLACE: HeaderValue = HeaderValue::from_static("larder");
@@ -243,13 +242,12 @@ impl Proxy {
             peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             request_id: exchange.request_id(self).to_str().unwrap_or("-"),
         });
-        LineAtEnd {
-            line: Some(line),
-            access: self.access.clone(),
-            clock: self.clock.clone(),
-            started: exchange.started.mono,
-            bytes: 0,
-        }
+        LineAtEnd::new(
+            line,
+            self.access.clone(),
+            self.clock.clone(),
+            exchange.started.mono,
+        )
     }
 }
 
@@ -267,34 +265,5 @@ fn tell_status(wanted: bool, fields: &mut HeaderMap, verdict: &Verdict) {
             place.insert(verdict.cache_status().render());
         }
         Entry::Vacant(_) => {}
-    }
-}
-
-/// An access-log line that is written when the answer's content has left, or was dropped.
-///
-/// What is known before is in the line already: nothing of the request is held until then.
-#[derive(Debug)]
-pub struct LineAtEnd {
-    /// Taken when it is written.
-    line: Option<OpenLine>,
-    access: Arc<AccessLogger>,
-    clock: Clock,
-    started: Mono,
-    bytes: u64,
-}
-
-impl LineAtEnd {
-    /// Counts content sent.
-    pub fn sent(&mut self, bytes: u64) {
-        self.bytes += bytes;
-    }
-}
-
-impl Drop for LineAtEnd {
-    fn drop(&mut self) {
-        let duration = self.clock.mono().since(self.started);
-        if let Some(line) = self.line.take() {
-            self.access.close(line, self.bytes, duration);
-        }
     }
 }

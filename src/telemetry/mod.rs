@@ -6,6 +6,7 @@
 mod access_log;
 mod catalogue;
 mod decimal;
+mod line_at_end;
 mod log;
 mod metrics;
 mod outcome;
@@ -15,6 +16,7 @@ mod timestamp;
 
 pub use access_log::{AccessLine, AccessLogger, OpenLine, Sink};
 pub use catalogue::{CATALOGUE, Kind, Metric};
+pub use line_at_end::LineAtEnd;
 pub use log::{LogError, init};
 pub use metrics::{Metrics, RuleCounts, Source, Strength};
 pub use outcome::{Outcome, OutcomeKind};

@@ -3,6 +3,8 @@
 //! Listeners are bound before [`App::start`] returns, so that a caller learns the ports and a
 //! port that is taken is an error of the start, not of some later moment.
 
+mod purge;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -175,7 +177,7 @@ impl App {
             metrics: self.metrics.clone(),
             snapshot: Arc::new(look),
             purge: Arc::new(move |request| {
-                let result = purging.purge(&request);
+                let result = purge::purge(&purging, &request);
                 Box::pin(async move { result })
             }),
         };
