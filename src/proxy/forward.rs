@@ -91,6 +91,8 @@ impl Proxy {
     ) {
         let key = self.flight_key(exchange, &lookup);
         if let Joined::Lead(lead, _nobody) = self.flights.join(key, self.log.order(), 0, |_| true) {
+            self.metrics
+                .forwarded_in_background(exchange.rule.index, Reason::Stale);
             self.spawn_fill(Order::new(exchange, lookup, body, base), lead);
         }
     }
