@@ -29,7 +29,11 @@ impl Proxy {
             let sent = self.clock.now();
             let mark = self.log.mark(sent);
             let (outgoing, conditional) = order.outgoing(&self);
-            let answered = self.origin.forward(outgoing).await;
+            let answered = tokio::select! {
+                biased;
+                answered = self.origin.forward(outgoing) => answered,
+                () = self.one_orphan_too_many(&lead) => return,
+            };
             let received = self.clock.now();
             self.account_origin(
                 order.rule(),
@@ -53,6 +57,17 @@ impl Proxy {
                 }
                 (Ok(answer), _) => return self.filled(&order, lead, answer, fetched).await,
             }
+        }
+    }
+
+    /// Resolves when nobody waits for the fill any more and enough others are in the same state.
+    ///
+    /// A fill goes on without its client, since the cache wants its answer; but clients that ask and
+    /// leave must not pile up requests for the origin without bound.
+    async fn one_orphan_too_many(&self, lead: &Lead) {
+        lead.writer.abandoned().await;
+        if let Ok(_place) = self.orphans.fills.try_acquire() {
+            std::future::pending::<()>().await;
         }
     }
 

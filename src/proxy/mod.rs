@@ -30,6 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use http::Request;
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 
 use crate::client::ConnState;
 use crate::clock::Clock;
@@ -71,6 +72,7 @@ pub struct Proxy {
     flights: Arc<Flights>,
     /// Keys whose last answer could not be stored: not collapsed for a while.
     unstorable: Unstorable,
+    orphans: Orphans,
     metrics: Arc<Metrics>,
     access: Arc<AccessLogger>,
     clock: Clock,
@@ -79,6 +81,25 @@ pub struct Proxy {
     named: AtomicU64,
     /// This instance's name in `Via`; a request that carries it has been here before.
     pseudonym: Pseudonym,
+}
+
+/// Places for requests to the origin that no client waits for any more.
+#[derive(Debug)]
+struct Orphans {
+    fills: Semaphore,
+    writes: Semaphore,
+}
+
+impl Orphans {
+    /// Fills may take half the connections, so that the rest are for clients that wait; a write is
+    /// never given up that may have got one.
+    fn new(max_connections: usize) -> Self {
+        let most = max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            fills: Semaphore::new(most.div_ceil(2)),
+            writes: Semaphore::new(most),
+        }
+    }
 }
 
 /// What [`Proxy::new`] is made of.
@@ -109,6 +130,7 @@ impl Proxy {
     pub fn new(parts: ProxyParts) -> Self {
         let (identity_secret, pseudonym) = parts.identity;
         let keys = KeyMaker::new(&parts.config, identity_secret);
+        let orphans = Orphans::new(parts.config.origin.max_connections);
         Self {
             ruling: ArcSwap::from_pointee(Ruling {
                 config: parts.config,
@@ -120,6 +142,7 @@ impl Proxy {
             origin: parts.origin,
             flights: Arc::default(),
             unstorable: Unstorable::default(),
+            orphans,
             metrics: parts.metrics,
             access: parts.access,
             clock: parts.clock,

@@ -59,7 +59,7 @@ impl Proxy {
         self: Arc<Self>,
         exchange: Arc<Exchange>,
         body: RequestBody,
-        release: oneshot::Sender<Result<Response<OriginBody>, OriginError>>,
+        mut release: oneshot::Sender<Result<Response<OriginBody>, OriginError>>,
     ) {
         let mut announcement = Announcement {
             proxy: &self,
@@ -67,10 +67,11 @@ impl Proxy {
             made: false,
         };
         let sent = self.clock.now();
-        let answered = self
-            .origin
-            .forward(exchange.outgoing_as_it_came(&self, body))
-            .await;
+        let answered = tokio::select! {
+            biased;
+            answered = self.origin.forward(exchange.outgoing_as_it_came(&self, body)) => answered,
+            () = self.one_write_too_many(&mut release) => return,
+        };
         let received = self.clock.now();
         self.account_origin(
             &exchange.rule,
@@ -93,6 +94,16 @@ impl Proxy {
         // Only now: whoever has the answer may rely on everyone seeing the write. A client that
         // went away takes its answer with it.
         drop(release.send(answered));
+    }
+
+    /// Resolves when the client is gone and as many writes without a client are under way as there
+    /// may be connections: those beyond have most likely not been sent, and clients that write and
+    /// leave must not pile up. What becomes of it is announced as unknown.
+    async fn one_write_too_many<T>(&self, release: &mut oneshot::Sender<T>) {
+        release.closed().await;
+        if let Ok(_place) = self.orphans.writes.try_acquire() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Appends what a write invalidates; returns when the log has it.

@@ -114,7 +114,12 @@ impl Table {
             let (rule, pattern) = self.at(leaf)?;
             Some(Matched {
                 rule,
-                captures: pattern.capture(path, decode)?,
+                // The tree has matched the path already; only its names are still to be filled.
+                captures: if pattern.capture_names().next().is_none() {
+                    Captures::default()
+                } else {
+                    pattern.capture(path, decode)?
+                },
             })
         });
         found.unwrap_or_else(|| Matched {
