@@ -20,6 +20,7 @@ mod drain;
 mod identity;
 mod limits;
 mod poisoning;
+mod process;
 mod reuse;
 mod schedules;
 mod shop;
