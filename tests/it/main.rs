@@ -16,6 +16,7 @@ mod support;
 mod admin;
 mod bad_input;
 mod collapse;
+mod config_files;
 mod drain;
 mod identity;
 mod limits;

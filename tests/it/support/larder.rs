@@ -50,13 +50,13 @@ impl LarderBuilder {
     }
 
     /// Larder as a file of this repository says, but for ports and origin.
-    pub fn file(path: &str, origin: &TestOrigin) -> LarderBuilder {
+    pub fn file(path: &str, origin: SocketAddr) -> LarderBuilder {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
         let mut config = config(&std::fs::read_to_string(&path).expect("the file"));
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.admin = SocketAddr::from(([127, 0, 0, 1], 0));
-        config.origin.host = origin.address().ip().to_string();
-        config.origin.port = origin.address().port();
+        config.origin.host = origin.ip().to_string();
+        config.origin.port = origin.port();
         LarderBuilder::of(config)
     }
 
