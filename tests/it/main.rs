@@ -22,6 +22,7 @@ mod identity;
 mod limits;
 mod poisoning;
 mod process;
+mod regressions;
 mod reuse;
 mod schedules;
 mod shop;

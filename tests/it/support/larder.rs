@@ -255,8 +255,13 @@ impl TestLarder {
             .sum()
     }
 
-    fn with_app(&self, effect: impl FnOnce(&App)) {
-        effect(self.app.lock().as_ref().expect("a Larder that was not stopped"));
+    /// What answers under way take of the memory, bytes; asked without a socket.
+    pub fn in_flight(&self) -> u64 {
+        self.with_app(|app| app.snapshot().memory.in_flight)
+    }
+
+    fn with_app<T>(&self, effect: impl FnOnce(&App) -> T) -> T {
+        effect(self.app.lock().as_ref().expect("a Larder that was not stopped"))
     }
 
     /// Drains and stops; `true` when nothing had to be cut off.
