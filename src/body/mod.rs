@@ -3,6 +3,7 @@
 pub mod stream;
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use http_body::{Frame, SizeHint};
 use self::stream::Reader;
 use crate::client::InFlight;
 use crate::origin::OriginBody;
-use crate::store::Content;
+use crate::store::StoredResponse;
 use crate::telemetry::LineAtEnd;
 
 /// Content on its way to a client.
@@ -29,7 +30,7 @@ enum Kind {
     Empty,
     Bytes(Bytes),
     Stored {
-        content: Content,
+        response: Arc<StoredResponse>,
         next: usize,
         left: u64,
     },
@@ -72,10 +73,10 @@ impl Body {
     }
 
     /// A stored response's content.
-    pub fn stored(content: Content) -> Self {
-        let left = content.len();
+    pub fn stored(response: Arc<StoredResponse>) -> Self {
+        let left = response.content.len();
         Self::new(Kind::Stored {
-            content,
+            response,
             next: 0,
             left,
         })
@@ -118,8 +119,8 @@ impl http_body::Body for Body {
                 this.kind = Kind::Empty;
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Kind::Stored { content, next, left } => {
-                let segment = content.segments().get(*next).cloned();
+            Kind::Stored { response, next, left } => {
+                let segment = response.content.segments().get(*next).cloned();
                 *next += 1;
                 Poll::Ready(segment.map(|segment| {
                     *left = left.saturating_sub(segment.len() as u64);

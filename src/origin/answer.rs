@@ -4,12 +4,14 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, Method, StatusCode, Version};
 
 use super::body::After;
+use super::identity;
 
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// Time before the announced end of a connection in which it is not used any more.
 const MARGIN: Duration = Duration::from_millis(500);
 
@@ -55,10 +57,16 @@ pub(super) fn is_delimited_by_close(method: &Method, head: &Parts) -> bool {
         && !head.headers.contains_key(TRANSFER_ENCODING)
 }
 
-/// What becomes of the connection once the answer is whole.
-pub(super) fn after(head: &Parts, delimited_by_close: bool, upgrade: bool) -> After {
+/// What becomes of the connection once the answer is whole; `alone`: the request wanted it for
+/// itself.
+pub(super) fn after(head: &Parts, delimited_by_close: bool, alone: bool) -> After {
     // An HTTP/1.0 peer could not take the chunked content of a later request.
-    if upgrade || delimited_by_close || head.version != Version::HTTP_11 || says_close(&head.headers) {
+    if alone
+        || delimited_by_close
+        || head.version != Version::HTTP_11
+        || says_close(&head.headers)
+        || identity::is_offered(&head.headers)
+    {
         return After::Close;
     }
     match announced_rest(&head.headers) {
@@ -71,12 +79,12 @@ pub(super) fn after(head: &Parts, delimited_by_close: bool, upgrade: bool) -> Af
 }
 
 fn says_close(fields: &HeaderMap) -> bool {
-    members(fields, "connection").any(|member| member.eq_ignore_ascii_case(b"close"))
+    members(fields, &CONNECTION).any(|member| member.eq_ignore_ascii_case(b"close"))
 }
 
 /// `Keep-Alive: timeout=N`, in whole seconds.
 fn announced_rest(fields: &HeaderMap) -> Option<Duration> {
-    members(fields, "keep-alive").find_map(|member| {
+    members(fields, &KEEP_ALIVE).find_map(|member| {
         let (name, value) = std::str::from_utf8(member).ok()?.split_once('=')?;
         if !name.trim().eq_ignore_ascii_case("timeout") {
             return None;
@@ -91,7 +99,10 @@ fn announced_rest(fields: &HeaderMap) -> Option<Duration> {
 }
 
 /// The members of a list field, over all its lines.
-fn members<'a>(fields: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn members<'a>(
+    fields: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     fields
         .get_all(name)
         .iter()
@@ -191,6 +202,27 @@ mod tests {
         ];
         for (fields, expected) in table {
             assert_eq!(after(&head(200, fields), false, false), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_may_be_somebodys_is_not_kept() {
+        let table: [(Fields, After); 4] = [
+            (&[("www-authenticate", "Basic realm=x")], After::Keep(None)),
+            (&[("www-authenticate", "Negotiate")], After::Close),
+            (&[("proxy-authenticate", "ntlm")], After::Close),
+            (
+                &[
+                    ("www-authenticate", "Negotiate oYG2"),
+                    ("keep-alive", "timeout=5"),
+                ],
+                After::Close,
+            ),
+        ];
+        for (fields, expected) in table {
+            for status in [200, 401, 407] {
+                assert_eq!(after(&head(status, fields), false, false), expected, "{fields:?}");
+            }
         }
     }
 

@@ -13,7 +13,8 @@ use super::conn::Conn;
 use super::error::{ErrorKind, OriginError, Sent};
 use super::pool::Pool;
 use super::request::Upload;
-use super::slots::Slot;
+use super::slots::Claim;
+use super::stats::Streaming;
 
 /// Content as it arrives from the origin.
 ///
@@ -31,7 +32,7 @@ pub struct OriginBody {
 pub(super) struct Lease {
     pub(super) conn: Conn,
     pub(super) pool: Arc<Pool>,
-    pub(super) slot: Slot,
+    pub(super) claim: Claim,
     pub(super) after: After,
     /// The request's content, if it is still being sent while the answer arrives.
     pub(super) upload: Option<Upload>,
@@ -62,8 +63,8 @@ impl OriginBody {
     }
 
     /// The content of a 101, which has none: the connection is the caller's, by its upgrade.
-    pub(super) fn upgraded(incoming: Incoming, conn: Conn, slot: Slot, tries: u8) -> OriginBody {
-        conn.wire.hold(slot);
+    pub(super) fn upgraded(incoming: Incoming, conn: Conn, streaming: Streaming, tries: u8) -> OriginBody {
+        conn.wire.hold(streaming);
         conn.release();
         OriginBody {
             incoming,
@@ -84,7 +85,7 @@ impl OriginBody {
         let Some(Lease {
             conn,
             pool,
-            slot,
+            claim,
             after,
             upload,
         }) = self.lease.take()
@@ -95,11 +96,11 @@ impl OriginBody {
         // stand before the next request.
         let sent = upload.is_none_or(|upload| upload.lock().stream.is_sent());
         match after {
-            After::Keep(announced) if sent => pool.keep(conn, announced),
+            After::Keep(announced) if sent && claim.has_room(pool.idle()) => pool.keep(conn, announced),
             After::Keep(_) | After::Close => drop(conn),
         }
         // Only now, so that whoever waits for a place finds the connection.
-        drop(slot);
+        drop(claim);
     }
 }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Method, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
@@ -17,10 +18,12 @@ use super::error::{Cause, ErrorKind, OriginError, Sent};
 use super::pool::{Need, Taken};
 use super::request::{Content, Outgoing, Prepared, RequestBody};
 use super::retry::{self, Failed, Retry};
-use super::slots::Slot;
+use super::slots::{Claim, Slot};
+use super::stats::Streaming;
 use super::upload::UploadFault;
 use super::wire::WireState;
 use super::{Inner, answer};
+use crate::fields::content_type;
 
 /// A try that failed, and how far it had got.
 struct Failure {
@@ -149,15 +152,22 @@ impl Inner {
             ));
         }
         if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
-            let body = OriginBody::upgraded(incoming, conn, slot, tries);
+            drop(slot);
+            let streaming = Streaming::new(&self.pool.counts);
+            let body = OriginBody::upgraded(incoming, conn, streaming, tries);
             return Ok(Response::from_parts(head, body));
         }
         let by_close = answer::is_delimited_by_close(&request.method, &head);
+        let claim = if content_type::is_endless(&head.headers) && !incoming.is_end_stream() {
+            Claim::Stream(self.slots.leave(slot, &self.pool.counts))
+        } else {
+            Claim::Place { _slot: slot }
+        };
         let lease = Lease {
             conn,
             pool: Arc::clone(&self.pool),
-            slot,
-            after: answer::after(&head, by_close, request.upgrade),
+            claim,
+            after: answer::after(&head, by_close, request.alone),
             upload: match &request.content {
                 Content::Stream(upload) => Some(Arc::clone(upload)),
                 Content::Empty | Content::Bytes(_) => None,
@@ -173,7 +183,7 @@ impl Inner {
 /// What the first try needs. A safe request may meet a connection that is just ending: it is sent
 /// again.
 fn first_need(request: &Prepared) -> Need {
-    if request.upgrade {
+    if request.alone {
         Need::Fresh
     } else if matches!(
         request.method,

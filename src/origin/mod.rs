@@ -11,6 +11,7 @@ mod conn;
 mod connect;
 mod error;
 mod exchange;
+mod identity;
 mod patience;
 mod pool;
 mod request;
@@ -63,6 +64,10 @@ impl Origin {
 
     /// Sends a request and waits for the head of its answer, at most for its response timeout
     /// (counted from the last progress of the client's content), beside the wait for a place.
+    ///
+    /// A request or answer that authenticates its connection (NTLM, Negotiate) has the connection to
+    /// itself, so a handshake of several legs does not work. An endless answer counts towards no
+    /// limit of the origin from its head on.
     ///
     /// Dropping the future ends the request and closes its connection.
     pub async fn forward(&self, request: Outgoing) -> Result<Response<OriginBody>, OriginError> {

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 
+use super::identity;
 use super::upload::{StreamBody, UploadFault};
 
 /// A request for the origin.
@@ -71,6 +72,8 @@ pub(super) struct Prepared {
     fields: HeaderMap,
     pub(super) content: Content,
     pub(super) upgrade: bool,
+    /// It needs a connection that nobody used before and nobody uses after.
+    pub(super) alone: bool,
 }
 
 impl Prepared {
@@ -83,6 +86,7 @@ impl Prepared {
             upgrade,
             ..
         } = request;
+        let alone = upgrade || identity::is_claimed(&fields);
         write_framing(&method, &mut fields, &body);
         write_connection(&mut fields, upgrade);
         let content = match body {
@@ -96,6 +100,7 @@ impl Prepared {
             fields,
             content,
             upgrade,
+            alone,
         }
     }
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::stats::{Counts, Streaming};
 use crate::config;
 
-/// The places. One request holds one until its answer has ended, so that connections in use never
-/// exceed them.
+/// The places. A request holds one until its answer has ended, so that connections in use never
+/// exceed them; one whose answer turns out endless only until its head, or a few idle listeners
+/// would keep everybody else out.
 pub(super) struct Slots {
     connections: Arc<Semaphore>,
     max_connections: usize,
@@ -23,6 +25,29 @@ pub(super) struct Slots {
 pub(super) struct Slot {
     _connection: OwnedSemaphorePermit,
     _in_flight: Option<OwnedSemaphorePermit>,
+}
+
+/// What an answer without end has instead of a place.
+pub(super) struct Stream {
+    places: Arc<Semaphore>,
+    _streaming: Streaming,
+}
+
+/// What an answer in progress counts as.
+pub(super) enum Claim {
+    Place { _slot: Slot },
+    Stream(Stream),
+}
+
+impl Claim {
+    /// Whether the connection may rest afterwards, beside the `resting` ones, without exceeding
+    /// the places. A place makes sure of that by itself; a stream's was given away.
+    pub(super) fn has_room(&self, resting: usize) -> bool {
+        match self {
+            Claim::Place { .. } => true,
+            Claim::Stream(stream) => resting < stream.places.available_permits(),
+        }
+    }
 }
 
 impl Slots {
@@ -50,6 +75,16 @@ impl Slots {
             _connection: connection,
             _in_flight: in_flight,
         })
+    }
+
+    /// Leaves a place to others for an answer without end. Its connection is one beyond the
+    /// places from now on; as it belongs to one client, the limit on those bounds it.
+    pub(super) fn leave(&self, slot: Slot, counts: &Arc<Counts>) -> Stream {
+        drop(slot);
+        Stream {
+            places: Arc::clone(&self.connections),
+            _streaming: Streaming::new(counts),
+        }
     }
 
     /// Places taken.

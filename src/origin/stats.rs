@@ -10,8 +10,10 @@ pub struct OriginStats {
     pub open: usize,
     /// Connections that rest in the pool.
     pub idle: usize,
-    /// Requests begun whose answers have not ended; upgraded connections among them.
+    /// Requests begun whose answers have not ended; what `streams` counts is not among them.
     pub in_flight: usize,
+    /// Endless answers and upgraded connections that have begun and not ended.
+    pub streams: usize,
     /// Connections made since the start.
     pub connected: u64,
     /// Requests that began on a kept connection, since the start.
@@ -23,6 +25,7 @@ pub struct OriginStats {
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     open: AtomicUsize,
+    streams: AtomicUsize,
     connected: AtomicU64,
     reused: AtomicU64,
     retried: AtomicU64,
@@ -42,6 +45,7 @@ impl Counts {
             open: self.open.load(Ordering::Relaxed),
             idle,
             in_flight,
+            streams: self.streams.load(Ordering::Relaxed),
             connected: self.connected.load(Ordering::Relaxed),
             reused: self.reused.load(Ordering::Relaxed),
             retried: self.retried.load(Ordering::Relaxed),
@@ -63,5 +67,21 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts one endless answer or upgraded connection until it is dropped.
+pub(super) struct Streaming(Arc<Counts>);
+
+impl Streaming {
+    pub(super) fn new(counts: &Arc<Counts>) -> Streaming {
+        counts.streams.fetch_add(1, Ordering::Relaxed);
+        Streaming(Arc::clone(counts))
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -14,8 +14,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connect::Io;
-use super::slots::Slot;
-use super::stats::Open;
+use super::stats::{Open, Streaming};
 
 /// What the pool and a request keep of a connection whose driver owns the [`Wire`].
 pub(super) struct WireState {
@@ -29,8 +28,8 @@ pub(super) struct WireState {
     look_first: AtomicBool,
     /// Who waits for an answer on this connection, to be told when its driver is gone.
     waiting: AtomicWaker,
-    /// An upgraded connection counts towards the limits for as long as it lives.
-    slot: Mutex<Option<Slot>>,
+    /// An upgraded connection is counted for as long as it lives.
+    streaming: Mutex<Option<Streaming>>,
     _open: Open,
 }
 
@@ -65,9 +64,9 @@ impl WireState {
         }
     }
 
-    /// Keeps `slot` taken until the connection closes.
-    pub(super) fn hold(&self, slot: Slot) {
-        *self.slot.lock() = Some(slot);
+    /// Keeps the connection counted until it closes.
+    pub(super) fn hold(&self, streaming: Streaming) {
+        *self.streaming.lock() = Some(streaming);
     }
 }
 
@@ -85,7 +84,7 @@ impl Wire {
             read: AtomicU64::new(0),
             look_first: AtomicBool::new(false),
             waiting: AtomicWaker::new(),
-            slot: Mutex::new(None),
+            streaming: Mutex::new(None),
             _open: open,
         });
         (
@@ -127,7 +126,7 @@ impl Drop for Wire {
         let io = self.state.io.lock().take();
         drop(io);
         self.state.waiting.wake();
-        self.state.slot.lock().take();
+        self.state.streaming.lock().take();
     }
 }
 

@@ -4,18 +4,9 @@
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri, Version, header};
 
-use super::exchange::Exchange;
 use super::problem::Refusal;
 use crate::config::Limits;
 use crate::fields::via::Pseudonym;
-
-/// Whether a request is let in.
-pub(super) enum Admission {
-    /// It goes on.
-    Admitted(Exchange),
-    /// It is answered by Larder itself, with this refusal.
-    Refused(Exchange, Refusal),
-}
 
 /// Checks a request's head; the refusal if it is not let in.
 pub(super) fn check(

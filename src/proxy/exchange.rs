@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
-use super::admit::{self, Admission};
+use super::admit;
 use super::problem::Refusal;
 use super::{Proxy, Ruling};
 use crate::client::{ConnState, InFlight};
@@ -52,6 +52,14 @@ pub(super) struct Exchange {
     /// Larder's own name for the request; made when first needed.
     request_id: OnceLock<HeaderValue>,
     body: Content,
+}
+
+/// Whether a request is let in.
+pub(super) enum Admission {
+    /// It goes on.
+    Admitted(Exchange),
+    /// It is answered by Larder itself, with this refusal.
+    Refused(Exchange, Refusal),
 }
 
 /// Why content was not read for a key.
@@ -263,6 +271,12 @@ impl Exchange {
             response,
             json: self.json.as_ref(),
         }
+    }
+
+    /// Whether the request can be sent a second time as it came: it has no content, which would not
+    /// be at hand any more.
+    pub fn can_be_resent(&self) -> bool {
+        self.head.method.is_safe()
     }
 
     /// Whether the request is a HEAD.

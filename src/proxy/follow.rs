@@ -8,7 +8,6 @@ use http::Response;
 use super::Proxy;
 use super::collapse::{Arrival, Follow, ForLeader, LeaderAnswer, Phase};
 use super::exchange::Exchange;
-use super::forward::can_resend;
 use super::outcome::Verdict;
 use super::respond::Served;
 use crate::body::Body;
@@ -140,7 +139,9 @@ impl Proxy {
                 };
                 Followed::answered(self.serve(exchange, &entry, served))
             }
-            Some(LeaderAnswer::Forwarded(response)) if exchange.asked.conditional && can_resend(exchange) => {
+            Some(LeaderAnswer::Forwarded(response))
+                if exchange.asked.conditional && exchange.can_be_resent() =>
+            {
                 // Dropped unread: the client's own conditional may spare it the content.
                 drop(response);
                 Followed::Resend(answer.reason)

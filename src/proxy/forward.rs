@@ -7,9 +7,9 @@ use http::Response;
 use super::Proxy;
 use super::collapse::{FlightKey, Joined};
 use super::exchange::Exchange;
-use super::fill::Order;
 use super::follow::Followed;
 use super::lookup::{Base, Found, Need};
+use super::order::Order;
 use super::problem::Refusal;
 use super::respond::Served;
 use crate::body::Body;
@@ -91,6 +91,8 @@ impl Proxy {
     ) {
         let key = self.flight_key(exchange, &lookup);
         if let Joined::Lead(lead, _nobody) = self.flights.join(key, self.log.order(), 0, |_| true) {
+            self.metrics
+                .forwarded_in_background(exchange.rule.index, Reason::Stale);
             self.spawn_fill(Order::new(exchange, lookup, body, base), lead);
         }
     }
@@ -136,7 +138,7 @@ impl Proxy {
                     wish.since = self.log.order();
                     base = None;
                 }
-                Followed::Apart if exchange.asked.conditional && can_resend(exchange) => {
+                Followed::Apart if exchange.asked.conditional && exchange.can_be_resent() => {
                     return self.pass_shared(exchange, reason).await;
                 }
                 Followed::Apart => wish.alone = true,
@@ -237,9 +239,4 @@ struct Wish {
     replaces: u8,
     /// One that began no earlier than this: what was older has been overtaken by a write.
     since: invalidation::Order,
-}
-
-/// Whether a request can be sent a second time as it came: its content is not at hand any more.
-pub(super) fn can_resend(exchange: &Exchange) -> bool {
-    exchange.head.method.is_safe()
 }

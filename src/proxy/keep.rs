@@ -12,7 +12,7 @@ use hyper::body::Body as _;
 
 use super::Proxy;
 use super::collapse::{Arrival, Lead, Phase};
-use super::fill::{Fetched, Order};
+use super::order::{Fetched, Order};
 use super::outcome::STATUS_PLACE;
 use crate::body::stream::Broken;
 use crate::config::{Config, Forwarded, HostField, Rule};

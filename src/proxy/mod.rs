@@ -13,6 +13,7 @@ mod forward;
 mod keep;
 mod lookup;
 mod operate;
+mod order;
 mod outcome;
 mod pass;
 mod problem;
@@ -42,9 +43,8 @@ use crate::store::Memory;
 use crate::tasks::Tasks;
 use crate::telemetry::{AccessLogger, Metrics};
 
-use admit::Admission;
 use collapse::Flights;
-use exchange::{Exchange, NotRead};
+use exchange::{Admission, Exchange, NotRead};
 use lookup::Found;
 use unstorable::Unstorable;
 

@@ -44,6 +44,7 @@ impl Proxy {
             origin: OriginFigures {
                 idle: origin.idle as u64,
                 busy: origin.open.saturating_sub(origin.idle) as u64,
+                retries: origin.retried,
             },
             memory: MemoryFigures {
                 bytes: memory.bytes,

@@ -127,7 +127,7 @@ impl Proxy {
             let body = if exchange.is_head() {
                 Body::empty()
             } else {
-                Body::stored(entry.content.clone())
+                Body::stored(entry.clone())
             };
             head(entry.status, fields, body)
         };

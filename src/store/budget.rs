@@ -1,4 +1,5 @@
-//! Bytes in flight: what fills have read and not yet stored or dropped.
+//! Bytes in flight: what fills have read and not yet stored or dropped, and what clients still read
+//! of what was evicted.
 //!
 //! They share `store.memory` with the entries. What fills take is taken from the cache in coarse
 //! steps, so that most chunks of a fill touch one counter and nothing else.
@@ -50,7 +51,7 @@ impl Budget {
 
     /// Sets bytes aside for a fill; `None` where fills already hold too many.
     pub fn reserve(&self, bytes: u64) -> Option<Reservation> {
-        self.0.take(bytes).then(|| Reservation {
+        self.take(bytes).then(|| Reservation {
             budget: self.clone(),
             bytes,
         })
@@ -76,10 +77,13 @@ impl Inner {
     pub(super) fn memory(&self) -> u64 {
         self.memory
     }
+}
 
+impl Budget {
     fn take(&self, bytes: u64) -> bool {
-        let grown = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= self.limit);
-        let granted = self
+        let inner = &*self.0;
+        let grown = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= inner.limit);
+        let granted = inner
             .in_flight
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, grown)
             .is_ok();
@@ -89,45 +93,64 @@ impl Inner {
         granted
     }
 
+    /// Counts bytes that are held whether there is room for them or not. Beyond the limit no fill
+    /// gets any more, so that nothing else is evicted that could be held in its turn.
+    fn charge(&self, bytes: u64) -> Reservation {
+        self.0.in_flight.fetch_add(bytes, Ordering::AcqRel);
+        self.settle();
+        Reservation {
+            budget: self.clone(),
+            bytes,
+        }
+    }
+
     fn give_back(&self, bytes: u64) {
-        self.in_flight.fetch_sub(bytes, Ordering::AcqRel);
+        self.0.in_flight.fetch_sub(bytes, Ordering::AcqRel);
         self.settle();
     }
 
     /// Takes room from the cache, or gives it back, where what it has given is too little or
     /// clearly too much for what is in flight.
     fn settle(&self) {
-        let settled = |in_flight: u64, taken: u64| (in_flight..=in_flight + 2 * self.step).contains(&taken);
+        let inner = &*self.0;
+        let settled = |in_flight: u64, taken: u64| (in_flight..=in_flight + 2 * inner.step).contains(&taken);
         let now = || {
             (
-                self.in_flight.load(Ordering::Acquire),
-                self.taken.load(Ordering::Acquire),
+                inner.in_flight.load(Ordering::Acquire).min(inner.limit),
+                inner.taken.load(Ordering::Acquire),
             )
         };
         let (in_flight, taken) = now();
         if settled(in_flight, taken) {
             return;
         }
-        let lock = self.settling.lock();
+        let lock = inner.settling.lock();
         let (in_flight, taken) = now();
         if settled(in_flight, taken) {
             return;
         }
-        let target = in_flight.next_multiple_of(self.step);
-        let left = self.cache.set_ballast(target);
-        self.taken.store(target, Ordering::Release);
+        let target = in_flight.next_multiple_of(inner.step);
+        let left = inner.cache.set_ballast(target);
+        inner.taken.store(target, Ordering::Release);
         drop(lock);
         self.note_left(&left, None);
     }
 
-    /// Counts what left the cache for room; `replaced` did not.
+    /// Counts what left the cache for room; `replaced` did not. What clients are still reading of
+    /// it is memory all the same, and counts as in flight until the last of them has gone.
     pub(super) fn note_left(&self, left: &Left, replaced: Option<&super::Slot>) {
-        let evicted = left
-            .iter()
-            .filter(|slot| !slot.is_ballast() && !replaced.is_some_and(|old| std::ptr::eq(old, &***slot)))
+        let gone = left.iter().filter(|slot| !slot.is_ballast());
+        let evicted = gone
+            .clone()
+            .filter(|slot| !replaced.is_some_and(|old| std::ptr::eq(old, &***slot)))
             .count();
         if evicted > 0 {
-            self.evictions.fetch_add(evicted as u64, Ordering::Relaxed);
+            self.0.evictions.fetch_add(evicted as u64, Ordering::Relaxed);
+        }
+        for response in gone.flat_map(|slot| slot.variants()) {
+            if Arc::strong_count(response) > 1 && !self.0.cache.holds(response) {
+                response.hold(|| self.charge(response.weight()));
+            }
         }
     }
 }
@@ -143,7 +166,7 @@ impl Reservation {
     /// Sets more bytes aside; `false`, and no more than before, where fills hold too many.
     #[must_use]
     pub fn grow(&mut self, bytes: u64) -> bool {
-        let granted = self.budget.0.take(bytes);
+        let granted = self.budget.take(bytes);
         if granted {
             self.bytes += bytes;
         }
@@ -158,6 +181,6 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.budget.0.give_back(self.bytes);
+        self.budget.give_back(self.bytes);
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache as Quick;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
-use super::Slot;
+use super::{Slot, StoredResponse};
 use crate::config::Store;
 use crate::policy::key::CacheKey;
 
@@ -84,6 +84,12 @@ impl Cache {
     /// As [`Cache::find`], without counting as a use.
     pub(super) fn peek(&self, key: &CacheKey) -> Option<Arc<Slot>> {
         self.slots.peek(key)
+    }
+
+    /// Whether this very response is among the slots.
+    pub(super) fn holds(&self, response: &Arc<StoredResponse>) -> bool {
+        let slot = self.peek(&response.key);
+        slot.is_some_and(|slot| slot.variants().iter().any(|kept| Arc::ptr_eq(kept, response)))
     }
 
     /// Puts a slot under a key, in place of any before it.

@@ -82,7 +82,7 @@ impl Memory {
             return Inserted::Refused;
         };
         let left = inner.cache.put(key, slot);
-        inner.note_left(&left, old.as_deref());
+        self.budget.note_left(&left, old.as_deref());
         Inserted::Stored
     }
 
@@ -98,7 +98,7 @@ impl Memory {
             return Inserted::Refused;
         };
         let (swapped, left) = inner.cache.swap(new.key.clone(), remade);
-        inner.note_left(&left, Some(&slot));
+        self.budget.note_left(&left, Some(&slot));
         if swapped {
             Inserted::Stored
         } else {

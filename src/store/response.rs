@@ -1,12 +1,12 @@
 //! A stored response: head, content, and everything that deciding about its reuse needs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
-use super::{Content, weight};
+use super::{Content, Reservation, weight};
 use crate::invalidation::{Log, Mark, Order, Subject, TagId, subject_tags};
 use crate::policy::freshness::Times;
 use crate::policy::key::CacheKey;
@@ -54,6 +54,8 @@ pub struct StoredResponse {
     strong_etag: bool,
     validator: bool,
     weight: u64,
+    /// Set at most once, when it was evicted while someone was reading it.
+    held: OnceLock<Reservation>,
 }
 
 impl std::ops::Deref for StoredResponse {
@@ -75,8 +77,14 @@ impl StoredResponse {
             strong_etag: etag.is_some_and(|tag| tag.starts_with(b"\"")),
             validator: etag.is_some() || parts.fields.contains_key(header::LAST_MODIFIED),
             weight: weight_of(&parts),
+            held: OnceLock::new(),
             parts,
         }
+    }
+
+    /// Keeps what it takes of the budget until the last who reads it is gone.
+    pub(super) fn hold(&self, room: impl FnOnce() -> Reservation) {
+        self.held.get_or_init(room);
     }
 
     /// A copy of what it is made of, to make a freshened one; the content is shared.

@@ -347,6 +347,47 @@ fn a_reservation_grows_within_half_the_memory_and_gives_all_back() {
 }
 
 #[test]
+fn what_is_still_read_after_its_eviction_counts_until_its_last_reader_has_gone() {
+    let memory = memory();
+    let reading: Vec<_> = (0..12)
+        .map(|n| {
+            let response = response(&format!("/{n}"), 900 * 1024);
+            memory.insert(response.clone());
+            response
+        })
+        .collect();
+    let stats = memory.stats();
+    let kept = reading.iter().filter(|response| holds(&memory, response)).count();
+    let gone: u64 = reading
+        .iter()
+        .filter(|response| !holds(&memory, response))
+        .map(|response| response.weight())
+        .sum();
+    assert!(kept < reading.len(), "some must have been evicted");
+    assert_eq!(stats.in_flight, gone);
+    assert!(
+        memory.budget().reserve(MIB).is_none(),
+        "so much is held that no fill gets room"
+    );
+    drop(reading);
+    assert_eq!(memory.stats().in_flight, 0);
+    assert!(memory.budget().reserve(MIB).is_some());
+}
+
+#[test]
+fn a_response_replaced_while_it_is_read_counts_and_the_variants_beside_it_do_not() {
+    let memory = memory();
+    let (french, german) = (variant("/a", "fr", 1, 1), variant("/a", "de", 1, 1));
+    memory.insert(french.clone());
+    memory.insert(german.clone());
+    assert_eq!(memory.stats().in_flight, 0);
+    memory.insert(variant("/a", "fr", 2, 2));
+    assert_eq!(memory.stats().in_flight, french.weight());
+    drop((french, german));
+    assert_eq!(memory.stats().in_flight, 0);
+}
+
+#[test]
 fn room_goes_back_and_forth_without_wearing_the_cache_down() {
     let memory = memory();
     for _ in 0..3_000 {

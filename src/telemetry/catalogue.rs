@@ -78,8 +78,6 @@ pub(super) const NOT_STORED: &str = "larder_not_stored_total";
 pub(super) const INVALIDATIONS: &str = "larder_invalidations_total";
 /// Open connections.
 pub(super) const CONNECTIONS: &str = "larder_connections";
-/// Connections over the limit.
-pub(super) const CONNECTIONS_REFUSED: &str = "larder_connections_refused_total";
 /// Connections to the origin.
 pub(super) const ORIGIN_CONNECTIONS: &str = "larder_origin_connections";
 /// Requests sent again.
@@ -146,11 +144,6 @@ pub const CATALOGUE: &[Metric] = &[
         CONNECTIONS,
         &["side"],
         "Connections open, to clients and to the origin.",
-    ),
-    counter(
-        CONNECTIONS_REFUSED,
-        &[],
-        "Client connections closed at once, as limits.connections were open.",
     ),
     gauge(
         ORIGIN_CONNECTIONS,

@@ -101,8 +101,6 @@ pub struct Metrics {
     unmatched: Cells,
     /// By [`Source`], then [`Strength`].
     invalidations: [Counts<2>; 2],
-    connections_refused: AtomicU64,
-    origin_retries: AtomicU64,
     panics: AtomicU64,
 }
 
@@ -134,8 +132,6 @@ impl Metrics {
             other: Cells::new(Arc::from("other")),
             unmatched: Cells::new(Arc::from("none")),
             invalidations: Default::default(),
-            connections_refused: AtomicU64::new(0),
-            origin_retries: AtomicU64::new(0),
             panics: AtomicU64::new(0),
         }
     }
@@ -183,16 +179,6 @@ impl Metrics {
         if let Some(counts) = self.invalidations.get(source as usize) {
             counts.add(strength as usize);
         }
-    }
-
-    /// Counts a client connection closed at once for want of room.
-    pub fn connection_refused(&self) {
-        self.connections_refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Counts a request that was sent a second time.
-    pub fn origin_retried(&self) {
-        self.origin_retries.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request that a defect ended.
@@ -284,11 +270,7 @@ impl Metrics {
                 );
             }
         }
-        self.total(
-            names::CONNECTIONS_REFUSED,
-            self.connections_refused.load(Ordering::Relaxed),
-        );
-        self.total(names::ORIGIN_RETRIES, self.origin_retries.load(Ordering::Relaxed));
+        self.total(names::ORIGIN_RETRIES, snapshot.origin.retries);
         self.total(names::PANICS, self.panics.load(Ordering::Relaxed));
         self.total(names::MEMORY_EVICTIONS, snapshot.memory.evictions);
         self.total(names::LOG_DROPPED, snapshot.log_dropped);

@@ -4,7 +4,9 @@
 //! few times a second or when it is full. A reader that is too slow costs lines, which are
 //! counted, never memory beyond a bound.
 
+use std::fs::File;
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -41,9 +43,12 @@ impl StdoutSink {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system gives no thread, or no second descriptor for standard output.
     pub fn start() -> std::io::Result<Self> {
-        Self::onto(std::io::stdout())
+        // A descriptor of its own: a write that a stuck reader holds up would keep the lock of
+        // `stdout()`, and the process, which flushes that at its end, would never end.
+        let out = std::io::stdout().as_fd().try_clone_to_owned()?;
+        Self::onto(File::from(out))
     }
 
     fn onto(out: impl Write + Send + 'static) -> std::io::Result<Self> {

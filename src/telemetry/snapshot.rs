@@ -48,6 +48,8 @@ pub struct OriginFigures {
     pub idle: u64,
     /// Carrying a request.
     pub busy: u64,
+    /// Requests sent a second time since the start.
+    pub retries: u64,
 }
 
 /// The memory tier, in bytes where not said otherwise.

@@ -241,13 +241,17 @@ async fn an_upgrade_hands_the_connection_over() {
     upgraded.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"helloecho\r\n\r\n");
     assert_eq!(
-        (client.stats().open, client.stats().in_flight),
-        (1, 1),
+        (
+            client.stats().open,
+            client.stats().in_flight,
+            client.stats().streams
+        ),
+        (1, 0, 1),
         "it counts while it lives"
     );
     drop(upgraded);
     until("closed", || {
-        client.stats().open == 0 && client.stats().in_flight == 0
+        client.stats().open == 0 && client.stats().streams == 0
     })
     .await;
 }

@@ -2,7 +2,9 @@
 
 mod closing;
 mod failures;
+mod identity;
 mod reuse;
+mod streams;
 mod support;
 mod uploads;
 

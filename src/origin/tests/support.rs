@@ -171,6 +171,17 @@ impl Peer {
         Some(body)
     }
 
+    /// Reads one whole request without content; its head.
+    pub(super) async fn request_head(&mut self) -> Option<String> {
+        self.request().await?;
+        self.seen.lock().heads.last().cloned()
+    }
+
+    /// Waits until the other side ends the connection.
+    pub(super) async fn gone(&mut self) {
+        while self.more().await.is_some() {}
+    }
+
     /// Reads a head, and counts nothing.
     pub(super) async fn head(&mut self) -> Option<String> {
         loop {
@@ -223,7 +234,7 @@ impl Peer {
 
     /// Does nothing until the other side ends the connection.
     pub(super) async fn rest(mut self) {
-        while self.more().await.is_some() {}
+        self.gone().await;
     }
 }
 

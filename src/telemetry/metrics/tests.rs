@@ -62,8 +62,6 @@ fn exercise(metrics: &Metrics, rules: usize) -> u64 {
         metrics.invalidated(source, Strength::Hard);
         metrics.invalidated(source, Strength::Soft);
     }
-    metrics.connection_refused();
-    metrics.origin_retried();
     metrics.panicked();
     requests
 }

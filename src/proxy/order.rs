@@ -1,0 +1,95 @@
+//! What a fill is told to do, and what it brought: outlives the request that caused it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{header, uri};
+
+use super::Proxy;
+use super::exchange::Exchange;
+use super::lookup::Base;
+use crate::clock::Now;
+use crate::config::Rule;
+use crate::invalidation::Mark;
+use crate::origin::{Outgoing, RequestBody};
+use crate::policy::key::{CacheKey, CredentialState, Lookup};
+use crate::policy::storing::RequestFacts;
+use crate::policy::validation;
+
+/// Everything a fill needs of the request that caused it; outlives the request.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// The request, its content already taken.
+    pub exchange: Arc<Exchange>,
+    pub key: CacheKey,
+    pub facts: RequestFacts,
+    pub target: uri::PathAndQuery,
+    pub body: Bytes,
+    /// What may be validated instead of fetched.
+    pub base: Option<Base>,
+}
+
+impl Order {
+    pub fn new(exchange: &Arc<Exchange>, lookup: Lookup, body: Bytes, base: Option<Base>) -> Self {
+        let fields = &exchange.head.headers;
+        let facts = RequestFacts {
+            method: exchange.head.method.clone(),
+            credentials: lookup.credentials,
+            authorization: fields.contains_key(header::AUTHORIZATION),
+            any_credential: lookup.credentials != CredentialState::Absent,
+            no_store: exchange.asked.no_store,
+        };
+        Self {
+            exchange: exchange.clone(),
+            key: lookup.key,
+            facts,
+            target: lookup.fill_target,
+            body,
+            base,
+        }
+    }
+
+    pub fn rule(&self) -> &Rule {
+        &self.exchange.rule
+    }
+
+    /// The request that the fill sends: the client's, without its conditionals, ranges and
+    /// whatever is not keyed; with the stored response's validators. Says whether those are there.
+    pub fn outgoing(&self, proxy: &Proxy) -> (Outgoing, bool) {
+        let mut fields = self.exchange.outgoing_fields(proxy);
+        for name in [
+            header::IF_NONE_MATCH,
+            header::IF_MODIFIED_SINCE,
+            header::IF_MATCH,
+            header::IF_UNMODIFIED_SINCE,
+            header::IF_RANGE,
+            header::RANGE,
+        ] {
+            fields.remove(name);
+        }
+        let conditional = self.base.as_ref().is_some_and(|base| {
+            validation::add_validators(&mut fields, &base.entry.fields, base.strong_only)
+        });
+        let body = if self.body.is_empty() {
+            RequestBody::Empty
+        } else {
+            RequestBody::Bytes(self.body.clone())
+        };
+        let outgoing = Outgoing {
+            method: self.exchange.head.method.clone(),
+            target: self.target.clone(),
+            fields,
+            body,
+            response_timeout: self.rule().timeout,
+            upgrade: false,
+        };
+        (outgoing, conditional)
+    }
+}
+
+/// One exchange with the origin: its mark, taken before it was sent, and its times.
+pub(super) struct Fetched {
+    pub mark: Mark,
+    pub sent: Now,
+    pub received: Now,
+}
