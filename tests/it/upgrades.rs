@@ -75,6 +75,17 @@ async fn a_websocket_passes_both_ways_and_its_end_passes_too() {
 }
 
 #[tokio::test]
+async fn an_open_websocket_does_not_hold_up_a_drain() {
+    let (larder, listener) = pair().await;
+    let mut client = larder.connect().await;
+    let mut origin = upgraded(&mut client, &listener).await;
+    let drained = tokio::time::timeout(std::time::Duration::from_secs(10), larder.stop()).await;
+    assert_eq!(drained, Ok(true), "nothing had to be waited for or cut off");
+    client.send("still here").await;
+    assert_eq!(read(&mut origin, 10).await, "still here");
+}
+
+#[tokio::test]
 async fn a_refused_upgrade_is_an_ordinary_answer() {
     let origin = TestOrigin::start().await;
     let larder = TestLarder::start("rules:\n  - { match: 'GET /**', ttl: 1h }\n", &origin).await;

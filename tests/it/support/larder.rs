@@ -50,13 +50,13 @@ impl LarderBuilder {
     }
 
     /// Larder as a file of this repository says, but for ports and origin.
-    pub fn file(path: &str, origin: &TestOrigin) -> LarderBuilder {
+    pub fn file(path: &str, origin: SocketAddr) -> LarderBuilder {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
         let mut config = config(&std::fs::read_to_string(&path).expect("the file"));
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.admin = SocketAddr::from(([127, 0, 0, 1], 0));
-        config.origin.host = origin.address().ip().to_string();
-        config.origin.port = origin.address().port();
+        config.origin.host = origin.ip().to_string();
+        config.origin.port = origin.port();
         LarderBuilder::of(config)
     }
 
@@ -255,8 +255,13 @@ impl TestLarder {
             .sum()
     }
 
-    fn with_app(&self, effect: impl FnOnce(&App)) {
-        effect(self.app.lock().as_ref().expect("a Larder that was not stopped"));
+    /// What answers under way take of the memory, bytes; asked without a socket.
+    pub fn in_flight(&self) -> u64 {
+        self.with_app(|app| app.snapshot().memory.in_flight)
+    }
+
+    fn with_app<T>(&self, effect: impl FnOnce(&App) -> T) -> T {
+        effect(self.app.lock().as_ref().expect("a Larder that was not stopped"))
     }
 
     /// Drains and stops; `true` when nothing had to be cut off.

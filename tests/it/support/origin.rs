@@ -75,8 +75,13 @@ impl Hold {
 impl TestOrigin {
     /// An origin on a port of its own that answers every path with the path and a count.
     pub async fn start() -> TestOrigin {
+        TestOrigin::at(([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// The same at an address that the test already knows.
+    pub async fn at(address: SocketAddr) -> TestOrigin {
         let mut origin = TestOrigin::unbound();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         *origin.accepting.lock() = Some(tokio::spawn(accept(listener, Arc::clone(&origin.shared))));
         origin.address = address;

@@ -1,0 +1,298 @@
+//! One test a defect that was found by reading or in use: each was red before its mend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder::origin::{Connect, Connecting, Io};
+
+use crate::support::{Answer, Client, End, Gate, LarderBuilder, TestLarder, TestOrigin};
+
+const HOUR: &str = "rules:\n  - { name: all, match: 'GET /**', ttl: 1h }\n";
+
+#[tokio::test]
+async fn an_origins_empty_refusal_passes_unchanged() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start(HOUR, &origin).await;
+    for status in [400, 401, 403, 404, 405, 408, 413, 414, 431] {
+        origin.on("/x", move |_| {
+            Answer::status(status)
+                .field("WWW-Authenticate", "Basic realm=\"shop\"")
+                .field("X-Why", "because")
+        });
+        let mut client = larder.connect().await;
+        for method in ["GET", "HEAD", "DELETE", "GET"] {
+            let answer = client.request(method, "/x", &[], b"").await.complete();
+            let what = format!("{method} {status}: {:?}", answer.fields);
+            assert_eq!((answer.status, answer.text()), (status, ""), "{what}");
+            assert_eq!(answer.field("x-why"), Some("because"), "{what}");
+            assert_eq!(
+                answer.field("www-authenticate"),
+                Some("Basic realm=\"shop\""),
+                "{what}"
+            );
+            assert_eq!(answer.field("content-type"), None, "{what}");
+        }
+    }
+    origin.on("/gone", |_| Answer::ok("no content here").field("X-Why", "head"));
+    origin.on("HEAD /gone", |_| {
+        Answer::status(404).announcing(15).field("X-Why", "head")
+    });
+    let mut client = larder.connect().await;
+    let head = client.request("HEAD", "/gone", &[], b"").await;
+    assert_eq!(
+        (head.status, head.field("x-why")),
+        (404, Some("head")),
+        "{head:?}"
+    );
+    assert_eq!(head.field("content-length"), Some("15"));
+    assert_eq!(client.get("/gone").await.text(), "no content here");
+}
+
+/// Serves connections to the origin in memory, so that a paused clock sees every wait.
+struct InMemory(Arc<dyn Fn(tokio::io::DuplexStream) + Send + Sync>);
+
+impl Connect for InMemory {
+    fn connect(&self) -> Connecting {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        (self.0)(far);
+        Box::pin(async move { Ok(Box::new(near) as Box<dyn Io>) })
+    }
+}
+
+async fn in_memory(yaml: &str, origin: &TestOrigin) -> TestLarder {
+    let connect = InMemory(Arc::new(origin.server()));
+    LarderBuilder::over(yaml, Arc::new(connect))
+        .manual_clock()
+        .start()
+        .await
+}
+
+/// A client over an in-memory pipe that holds at most so many bytes of what it has not read.
+fn client(larder: &TestLarder, holds: usize) -> Client {
+    let (near, far) = tokio::io::duplex(holds);
+    larder.serve(far);
+    Client::over(near)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_falls_silent_holds_up_neither_later_requests_nor_memory() {
+    let origin = TestOrigin::unbound();
+    let (stalls, gate) = (4 << 20, Gate::shut());
+    let opens = gate.clone();
+    origin.on("/x", move |seen| match seen.before {
+        0 => Answer::ok("one")
+            .announcing(stalls)
+            .wait(&opens)
+            .chunk(vec![b'x'; stalls as usize - 3]),
+        _ => Answer::ok("whole"),
+    });
+    let larder = in_memory(HOUR, &origin).await;
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        let mut one = client(&larder, 64 << 10);
+        one.send_request("GET", "/x", &[], b"").await;
+        assert_eq!(one.head().await.0, 200);
+        assert_eq!(one.piece().await.unwrap().unwrap(), "one");
+        waiting.push(one);
+    }
+    assert_eq!(origin.count("/x"), 1);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+
+    for _ in 0..2 {
+        let mut late = client(&larder, 64 << 10);
+        let answer = late.get("/x").await.complete();
+        assert_eq!(answer.text(), "whole");
+    }
+    let held = larder.in_flight();
+    assert!(
+        held < 100_000,
+        "{held} bytes are kept for an answer that is silent"
+    );
+    gate.open();
+    for mut one in waiting {
+        let (rest, end) = one.rest().await;
+        assert_eq!((rest.len() as u64, end), (stalls - 3, End::Complete));
+    }
+    assert_eq!(client(&larder, 1024).get("/x").await.text(), "whole");
+}
+
+#[tokio::test]
+async fn what_slow_readers_hold_counts_and_stays_within_the_memory() {
+    const SIZE: usize = 1 << 20;
+    let origin = TestOrigin::start().await;
+    origin.on("/*", |_| Answer::ok(vec![b'x'; SIZE]));
+    let yaml = format!("store: {{ memory: 32MiB }}\n{HOUR}");
+    let larder = TestLarder::start(&yaml, &origin).await;
+    let mut clients = Vec::new();
+    for n in 0..40 {
+        let mut one = client(&larder, 4 << 10);
+        one.send_request("GET", &format!("/{n}"), &[], b"").await;
+        assert_eq!(one.head().await.0, 200);
+        clients.push(one);
+    }
+    larder
+        .until("every answer to be read, or to wait for room", async |larder| {
+            let before = larder.in_flight();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            before >= 8 * SIZE as u64 && before == larder.in_flight()
+        })
+        .await;
+    let held = larder.in_flight();
+    let entries = larder.metric("larder_memory_bytes", &[]).await;
+    assert!(held as f64 + entries <= 32.0 * SIZE as f64, "{held} + {entries}");
+    for mut one in clients {
+        let (rest, end) = one.rest().await;
+        assert_eq!((rest.len(), end), (SIZE, End::Complete));
+    }
+    larder
+        .until("all memory to be given back", async |larder| {
+            larder.in_flight() == 0
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn want_of_memory_does_not_turn_collapsing_off() {
+    let origin = TestOrigin::start().await;
+    let gate = Gate::shut();
+    let opens = gate.clone();
+    const SIZE: u64 = 1_500_000;
+    origin.on("/full/*", move |_| {
+        Answer::ok("x")
+            .announcing(SIZE)
+            .wait(&opens)
+            .chunk(vec![b'x'; SIZE as usize - 1])
+    });
+    origin.on("/x", |_| Answer::ok(vec![b'y'; SIZE as usize]));
+    let yaml = format!("store: {{ memory: 8MiB, max_object: 2MiB }}\n{HOUR}");
+    let larder = TestLarder::start(&yaml, &origin).await;
+    let mut full = Vec::new();
+    for n in 0..2 {
+        let mut one = larder.connect().await;
+        one.send_request("GET", &format!("/full/{n}"), &[], b"").await;
+        one.head().await;
+        full.push(one);
+    }
+    let unstored = larder.get("/x").await;
+    assert_eq!(unstored.reason(), "no-room");
+
+    let hold = origin.hold("/x");
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        let mut one = larder.connect().await;
+        one.send_request("GET", "/x", &[], b"").await;
+        clients.push(one);
+    }
+    larder.followers(4).await;
+    assert_eq!(origin.count("/x"), 2);
+    gate.open();
+    for mut one in full {
+        assert_eq!(one.rest().await.1, End::Complete);
+    }
+    hold.release();
+    for mut one in clients {
+        assert_eq!(one.response().await.complete().content.len() as u64, SIZE);
+    }
+    assert_eq!(origin.count("/x"), 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_with_its_connection_is_not_stored() {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", |seen| Answer::ok(format!("{}", seen.before)).until_close());
+    let larder = TestLarder::start(HOUR, &origin).await;
+    for n in 0..2 {
+        let answer = larder.get("/x").await;
+        assert_eq!(
+            (answer.text(), answer.reason().as_str()),
+            (n.to_string().as_str(), "close-delimited")
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_varies_by_a_field_which_larder_rewrites_is_not_stored() {
+    let origin = TestOrigin::start().await;
+    for field in [
+        "X-Forwarded-For",
+        "Via",
+        "X-Request-Id",
+        "accept, x-forwarded-for",
+    ] {
+        origin.on("/x", move |_| Answer::ok("x").field("Vary", field));
+        let larder = TestLarder::start(HOUR, &origin).await;
+        for _ in 0..2 {
+            assert_eq!(larder.get("/x").await.reason(), "vary-rewritten", "{field}");
+        }
+        let larder = TestLarder::start(&format!("forwarded: pass\n{HOUR}"), &origin).await;
+        let reason = larder.get("/x").await.reason();
+        let passed = field.to_ascii_lowercase().contains("forwarded");
+        assert_eq!(reason == "uri-miss", passed, "{field}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_declared_a_read_gets_its_content_whatever_the_client_has() {
+    let origin = TestOrigin::start().await;
+    origin.on("/ask", |_| Answer::ok("answer").field("ETag", "\"one\""));
+    let yaml = "rules:\n  - { match: POST /ask, ttl: 1h, key: { body: true } }\n";
+    let larder = TestLarder::start(yaml, &origin).await;
+    for reason in ["uri-miss", "hit"] {
+        for value in ["\"one\"", "*"] {
+            let fields = [("If-None-Match", value)];
+            let answer = larder.request("POST", "/ask", &fields, b"question").await;
+            assert_eq!(
+                (answer.status, answer.text()),
+                (200, "answer"),
+                "{reason} {value}"
+            );
+        }
+        let answer = larder.request("POST", "/ask", &[], b"question").await;
+        assert_eq!(answer.reason(), "hit");
+    }
+    assert_eq!(origin.total(), 1);
+}
+
+#[tokio::test]
+async fn an_http_1_0_request_without_host_reaches_the_origin_with_one() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start(HOUR, &origin).await;
+    for (method, path) in [("GET", "/read"), ("DELETE", "/write")] {
+        let mut client = larder.connect().await;
+        client.send(format!("{method} {path} HTTP/1.0\r\n\r\n")).await;
+        assert_eq!(client.response().await.status, 200, "{path}");
+        let seen = &origin.requests(path)[0];
+        let host = seen.field("host").unwrap_or_default();
+        assert_eq!(host, origin.address().to_string(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn only_if_cached_holds_for_a_part_too() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start(HOUR, &origin).await;
+    for range in [&[("Range", "bytes=0-1")][..], &[]] {
+        let mut fields = vec![("Cache-Control", "only-if-cached")];
+        fields.extend_from_slice(range);
+        let answer = larder.get_with("/x", &fields).await;
+        assert_eq!((answer.status, answer.reason().as_str()), (504, "only-if-cached"));
+    }
+    assert_eq!(origin.total(), 0);
+}
+
+#[tokio::test]
+async fn a_change_of_rules_between_leader_and_follower_keeps_them_apart() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start(HOUR, &origin).await;
+    let hold = origin.hold("/x");
+    let mut leader = larder.connect().await;
+    leader.send_request("GET", "/x", &[], b"").await;
+    origin.seen("/x", 1).await;
+    larder.replace_config(&HOUR.replace("1h", "2h"), &origin);
+    let mut next = larder.connect().await;
+    next.send_request("GET", "/x", &[], b"").await;
+    origin.seen("/x", 2).await;
+    hold.release();
+    let contents = [leader.response().await, next.response().await].map(|a| a.complete().content);
+    assert_ne!(contents[0], contents[1], "each has its own");
+}

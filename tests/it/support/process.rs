@@ -1,0 +1,177 @@
+//! The binary as its own process: started on ports of its own, sent signals, and seen to end.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::client::{Client, Response};
+use super::gate::within;
+use super::larder::whole_yaml;
+
+/// A running `larder serve`; killed when dropped.
+#[derive(Debug)]
+pub struct LarderProcess {
+    child: Child,
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// The admin port.
+    pub admin: SocketAddr,
+    /// Lines on standard error after the first.
+    lines: mpsc::UnboundedReceiver<String>,
+    /// Holds the configuration.
+    _directory: TempDir,
+}
+
+/// The binary, without this process's environment.
+pub fn larder(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// Runs the binary to its end, outside the test's runtime.
+pub async fn run(arguments: &[&str]) -> Output {
+    let mut command = larder(arguments);
+    let running = tokio::task::spawn_blocking(move || command.output());
+    within("a command's end", running)
+        .await
+        .unwrap()
+        .expect("the binary runs")
+}
+
+/// A configuration file in a directory of its own; `yaml` needs only what the test is about.
+pub fn config_file(yaml: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("larder.yaml");
+    std::fs::write(&path, yaml).expect("a file");
+    (directory, path)
+}
+
+impl LarderProcess {
+    /// Starts it before the origin at `url` and waits until it says that it is up.
+    pub async fn start(yaml: &str, url: &str) -> LarderProcess {
+        let (directory, path) = config_file(&whole_yaml(yaml, url));
+        let mut child = larder(&["serve", "--config"])
+            .arg(&path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut lines = lines_of(child.stderr.take().expect("its standard error"));
+        let first = within("the first log line", lines.recv()).await;
+        let first = first.expect("a first log line");
+        let said: serde_json::Value = serde_json::from_str(&first).expect("a line of JSON");
+        let address = |name: &str| {
+            let said = said.get(name).or_else(|| said.get("fields")?.get(name));
+            let text = said.and_then(|value| value.as_str());
+            text.unwrap_or_else(|| panic!("no {name} in {first}"))
+                .parse()
+                .expect("an address")
+        };
+        LarderProcess {
+            listen: address("listen"),
+            admin: address("admin"),
+            child,
+            lines,
+            _directory: directory,
+        }
+    }
+
+    /// A client connection.
+    pub async fn connect(&self) -> Client {
+        Client::connect(self.listen).await
+    }
+
+    /// GET on a connection of its own; the answer must be whole.
+    pub async fn get(&self, target: &str) -> Response {
+        self.connect().await.get(target).await.complete()
+    }
+
+    /// GET on the admin port.
+    pub async fn admin_get(&self, target: &str) -> Response {
+        let mut client = Client::connect(self.admin).await;
+        client
+            .request("GET", target, &[("Host", "localhost")], b"")
+            .await
+            .complete()
+    }
+
+    /// Waits until `/readyz` says no, so that a drain has begun.
+    pub async fn draining(&self) {
+        within("the drain to begin", async {
+            while self.admin_get("/readyz").await.status != 503 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Waits until nobody accepts connections any more.
+    pub async fn refuses(&self) {
+        within("connections to be refused", async {
+            while tokio::net::TcpStream::connect(self.listen).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Waits for the end: the exit code, and what it said on standard error after its first line.
+    pub async fn ended(&mut self) -> (Option<i32>, Vec<String>) {
+        let code = within("the process to end", async {
+            loop {
+                if let Some(status) = self.child.try_wait().expect("a child") {
+                    return status.code();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        let mut said = Vec::new();
+        while let Some(line) = within("the end of standard error", self.lines.recv()).await {
+            said.push(line);
+        }
+        (code, said)
+    }
+}
+
+impl Drop for LarderProcess {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// Sends a signal to a child that has not been waited for, so that its id is still its own.
+pub(super) fn signal(child: &Child, name: &str) {
+    let line = format!("kill -{name} {}", child.id());
+    let status = Command::new("sh").args(["-c", &line]).status().expect("a shell");
+    assert!(status.success(), "{line}");
+}
+
+/// Kills a child, if it still runs, and takes it off the system's table.
+pub(super) fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Lines as they come, read by a thread so that the child never waits for its reader.
+pub(super) fn lines_of(pipe: impl Read + Send + 'static) -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            // Nobody listening is no reason to stop reading.
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
