@@ -109,8 +109,13 @@ async fn an_answer_that_falls_silent_holds_up_neither_later_requests_nor_memory(
         "{held} bytes are kept for an answer that is silent"
     );
     gate.open();
+    // All at once: the slowest holds the others back now.
+    let mut reading = tokio::task::JoinSet::new();
     for mut one in waiting {
-        let (rest, end) = one.rest().await;
+        reading.spawn(async move { one.rest().await });
+    }
+    while let Some(read) = reading.join_next().await {
+        let (rest, end) = read.unwrap();
         assert_eq!((rest.len() as u64, end), (stalls - 3, End::Complete));
     }
     assert_eq!(client(&larder, 1024).get("/x").await.text(), "whole");
