@@ -73,6 +73,9 @@ impl State {
                 self.held -= chunk.len() as u64;
                 self.gone += 1;
             }
+            if let Some(room) = &mut self.room {
+                room.shrink(self.held);
+            }
         }
         if slowest.is_none() && self.end.is_some() {
             self.chunks.clear();

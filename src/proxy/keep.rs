@@ -120,6 +120,7 @@ impl Proxy {
             }
             let Ok(frame) = tokio::time::timeout(SILENCE, body.frame()).await else {
                 self.give_up(order, &lead, Reason::Stalled);
+                lead.writer.hold(Some(room));
                 return self.pass_on(order, &lead, None, body).await;
             };
             let data = match frame {

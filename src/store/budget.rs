@@ -173,6 +173,15 @@ impl Reservation {
         granted
     }
 
+    /// Gives back all above `bytes`.
+    pub fn shrink(&mut self, bytes: u64) {
+        let surplus = self.bytes.saturating_sub(bytes);
+        if surplus > 0 {
+            self.bytes -= surplus;
+            self.budget.give_back(surplus);
+        }
+    }
+
     /// What is set aside.
     pub fn bytes(&self) -> u64 {
         self.bytes
