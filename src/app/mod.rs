@@ -60,7 +60,7 @@ impl std::fmt::Debug for Options {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address could not be bound; the source names it.
-    #[error("an address of `listen` or `admin` is not to be had")]
+    #[error("`listen` or `admin` cannot be opened")]
     Listen(#[source] std::io::Error),
     /// The system gave no random bytes, without which identities cannot be hidden.
     #[error("the system has no random bytes to give: {0}")]
