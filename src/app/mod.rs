@@ -59,8 +59,8 @@ impl std::fmt::Debug for Options {
 /// Why Larder did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address could not be bound; the message names it.
-    #[error("{0}; is another program using it? `listen` and `admin` set the addresses")]
+    /// An address could not be bound; the source names it.
+    #[error("`listen` or `admin` cannot be opened")]
     Listen(#[source] std::io::Error),
     /// The system gave no random bytes, without which identities cannot be hidden.
     #[error("the system has no random bytes to give: {0}")]

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::config::{Config, Loaded, Overrides, Source, load};
+use super::file;
+use crate::config::{Config, Loaded, Overrides, load};
 
 /// Checks a file as `serve` would read it, environment included: what to print, and the exit
 /// code.
@@ -15,19 +16,12 @@ use crate::config::{Config, Loaded, Overrides, Source, load};
 /// | 1 | valid, with warnings |
 /// | 2 | not valid, or not readable |
 pub fn check(path: &Path, env: &BTreeMap<String, String>) -> (String, u8) {
-    let name = path.display().to_string();
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => return (format!("error: {name} cannot be read\n = why: {error}\n"), 2),
+    let source = match file::read(path) {
+        Ok(source) => source,
+        Err(error) => return (file::explain(path, &error), 2),
     };
-    match load(
-        Some(Source {
-            name: name.clone(),
-            text,
-        }),
-        env,
-        &Overrides::default(),
-    ) {
+    let name = source.name.clone();
+    match load(Some(source), env, &Overrides::default()) {
         Ok(Loaded { config, warnings }) => {
             let mut out: String = warnings.iter().map(|warning| format!("{warning}\n")).collect();
             out.push_str(&format!(

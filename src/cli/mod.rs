@@ -4,6 +4,7 @@
 pub mod check;
 pub mod client;
 pub mod demo;
+mod file;
 mod front;
 pub mod purge;
 mod runtime;

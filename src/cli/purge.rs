@@ -58,10 +58,20 @@ enum PurgeFailure {
     Client(#[from] ClientError),
 }
 
-/// Purges. Exit code 0: done; 1: the admin port refused; 2: it was not reached.
+/// Purges. Exit code 0: done; 1: the admin port refused; 2: it was not reached, or something else
+/// answered.
 pub async fn purge(args: &PurgeArgs) -> Output {
     match ask(args).await {
-        Ok(answer) if answer.status() == StatusCode::OK => Output::ok(receipt(answer.body())),
+        Ok(answer) if answer.status() == StatusCode::OK => match receipt(answer.body()) {
+            Some(receipt) => Output::ok(receipt),
+            None => Output::failed(
+                2,
+                format!(
+                    "larder purge: what answers at {} is not the admin port of a Larder: nothing was purged\n",
+                    args.admin
+                ),
+            ),
+        },
         Ok(answer) => Output::failed(1, refusal(&answer)),
         Err(failure) => Output::failed(2, format!("larder purge: {}\n", causes(&failure))),
     }
@@ -99,11 +109,13 @@ fn content(args: &PurgeArgs) -> Value {
     })
 }
 
-/// The receipt, indented; as it came where it is not JSON.
-fn receipt(content: &[u8]) -> String {
-    let parsed: Option<Value> = serde_json::from_slice(content).ok();
-    let pretty = parsed.and_then(|value| serde_json::to_string_pretty(&value).ok());
-    pretty.unwrap_or_else(|| String::from_utf8_lossy(content).into_owned()) + "\n"
+/// The receipt, indented; `None` where it is none. An application may well answer 200 to any
+/// POST, and that must not look like a purge.
+fn receipt(content: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(content).ok()?;
+    let is_receipt = value.get("logged").is_some_and(Value::is_boolean) && value.get("position").is_some();
+    let pretty = serde_json::to_string_pretty(&value).ok()?;
+    is_receipt.then(|| pretty + "\n")
 }
 
 fn refusal(answer: &Response<Bytes>) -> String {
@@ -111,10 +123,14 @@ fn refusal(answer: &Response<Bytes>) -> String {
     let detail = problem
         .as_ref()
         .and_then(|problem| problem.get("detail")?.as_str());
+    let hint = match answer.status() {
+        StatusCode::UNAUTHORIZED => "; `--token-file FILE` does that",
+        _ => "",
+    };
     format!(
-        "larder purge: {}: {}\n",
+        "larder purge: {}: {}{hint}\n",
         answer.status(),
-        detail.unwrap_or("the answer is not Larder's")
+        detail.unwrap_or("the answer is not of a Larder's admin port")
     )
 }
 

@@ -1,9 +1,10 @@
 //! `larder serve`: from flags, environment and file to a running Larder, and to its end.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::client::causes;
+use super::file;
 use super::runtime::{Signals, block_on, until_drained};
 use super::{Front, Output, Start};
 use crate::config::{self, Config, Overrides, Source};
@@ -91,9 +92,12 @@ pub fn serve(args: &ServeArgs, env: &BTreeMap<String, String>, start: Start) -> 
         return Output::failed(2, format!("larder serve: {}\n", causes(&error)));
     }
     for warning in &loaded.warnings {
+        // In one line: a picture with a caret is for `larder check`, not for a log collector.
         tracing::warn!(
-            warning = warning.render(false),
-            "the configuration is probably not what was meant"
+            at = warning.place(),
+            fix = warning.fix,
+            "configuration: {}",
+            warning.title
         );
     }
     block_on(loaded.config.workers, live(loaded.config, start))
@@ -164,29 +168,20 @@ impl Facts {
 /// The configuration's text: of the file that a flag or the environment names, else of
 /// `./larder.yaml` if that exists.
 fn source(args: &ServeArgs, env: &BTreeMap<String, String>) -> Result<Option<Source>, Output> {
-    let named = args
-        .config
-        .clone()
-        .or_else(|| env.get("LARDER_CONFIG").map(PathBuf::from));
+    let named = args.config.clone().or_else(|| {
+        env.get("LARDER_CONFIG")
+            .filter(|name| !name.is_empty())
+            .map(PathBuf::from)
+    });
     let (path, required) = match named {
         Some(path) => (path, true),
         None => (PathBuf::from(DEFAULT_FILE), false),
     };
-    match read(&path) {
+    match file::read(&path) {
         Ok(source) => Ok(Some(source)),
         Err(error) if !required && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Output::failed(
-            2,
-            format!("larder serve: cannot read {}: {error}\n", path.display()),
-        )),
+        Err(error) => Err(Output::failed(2, file::explain(&path, &error))),
     }
-}
-
-fn read(path: &Path) -> std::io::Result<Source> {
-    Ok(Source {
-        name: path.display().to_string(),
-        text: std::fs::read_to_string(path)?,
-    })
 }
 
 #[cfg(test)]

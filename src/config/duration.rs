@@ -36,6 +36,7 @@ pub(super) fn parse(text: &str) -> Result<Duration, NotADuration> {
     }
     let Some((_, milliseconds)) = UNITS.iter().find(|(name, _)| *name == unit) else {
         return Err(match unit.trim() {
+            "" if number.bytes().all(|b| b == b'0') => wrong("the unit is missing", "write 0s".into()),
             "" => wrong(
                 "the unit is missing",
                 format!("write {number}s for seconds, {number}m for minutes"),

@@ -6,6 +6,7 @@
 //! `warnings` what is probably not meant. Each step notes problems in one `report` and goes on.
 
 mod duration;
+mod foreign;
 mod interpolate;
 mod machine;
 mod model;

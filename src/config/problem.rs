@@ -60,6 +60,19 @@ impl Problem {
         self
     }
 
+    /// Hides a secret in the picture; where it does not stand there whole, shows no picture.
+    pub(super) fn hide(&mut self, secret: &str) -> &mut Self {
+        if let Some(at) = &mut self.at {
+            if at.text.contains(secret) {
+                at.text = at.text.replace(secret, &"*".repeat(secret.chars().count()));
+            } else {
+                at.text.clear();
+                at.label.clear();
+            }
+        }
+        self
+    }
+
     /// Says why it is wrong.
     pub(super) fn cause(&mut self, cause: impl Into<String>) -> &mut Self {
         self.cause = Some(cause.into());
@@ -99,6 +112,14 @@ impl Problem {
         out
     }
 
+    /// The place in one line, for logs: file, line and column, or the kind of setting.
+    pub fn place(&self) -> String {
+        match &self.at {
+            Some(at) => printable(&at.place()),
+            None => String::new(),
+        }
+    }
+
     /// Width of the column of line numbers.
     fn gutter(&self) -> usize {
         let lines = self.at.iter().chain(&self.also).filter_map(|e| e.position);
@@ -107,12 +128,18 @@ impl Problem {
 }
 
 impl Excerpt {
+    fn place(&self) -> String {
+        match self.position {
+            Some((line, column)) => format!("{}:{line}:{column}", self.file),
+            None => self.file.clone(),
+        }
+    }
+
     fn render(&self, out: &mut String, gutter: usize, ink: &Ink) {
-        let (place, number) = match self.position {
-            Some((line, column)) => (format!("{}:{line}:{column}", self.file), line.to_string()),
-            None => (self.file.clone(), String::new()),
-        };
-        out.push_str(&format!("{:gutter$}--> {}\n", "", printable(&place)));
+        let number = self
+            .position
+            .map_or_else(String::new, |(line, _)| line.to_string());
+        out.push_str(&format!("{:gutter$}--> {}\n", "", printable(&self.place())));
         if self.text.is_empty() && self.label.is_empty() {
             return;
         }

@@ -10,7 +10,7 @@ use super::report::Report;
 use super::similar::{did_you_mean, nearest};
 use super::source::{Place, Spanned};
 use super::tree::{Key, Node, Value};
-use super::{duration, size};
+use super::{duration, foreign, size};
 
 /// Reads the tree into typed values.
 pub(super) struct Reader<'r> {
@@ -93,6 +93,12 @@ impl<'r> Reader<'r> {
             Value::Empty | Value::Null => &[],
             Value::Noted => return None,
             Value::Text(_) | Value::List(_) => {
+                if section.is_empty() {
+                    self.wrong_kind(node, "keys with values");
+                    self.report
+                        .amend("begin with a line such as `origin: http://127.0.0.1:3000`".into());
+                    return None;
+                }
                 self.wrong_kind(node, &format!("keys with values under `{section}`"));
                 self.report.amend(format!(
                     "write its keys below `{section}:`, each on a line of its own, indented by two spaces"
@@ -131,7 +137,11 @@ impl<'r> Reader<'r> {
         let list = format!("known {place}: {}", known.join(", "));
         let problem = self
             .report
-            .error(&key.place, format!("unknown key `{}`", key.text));
+            .error(&key.place.hiding_value(), format!("unknown key `{}`", key.text));
+        if let Some(fix) = foreign::meant(fields.section, &key.text) {
+            problem.label("not a key here").cause(list).fix(fix);
+            return;
+        }
         problem
             .label(near.clone().unwrap_or_else(|| "not a key here".into()))
             .cause(list);
@@ -289,7 +299,7 @@ impl<'r> Reader<'r> {
                 let title = format!("`{}` is not a size", text.value);
                 let problem = self.report.error(&text.place, title);
                 problem
-                    .cause("a size is a whole number, of bytes or with a unit")
+                    .cause("a size is a whole number of bytes, or one with KiB, MiB, GiB or TiB")
                     .fix(fix);
                 None
             }

@@ -37,7 +37,7 @@ pub(super) fn apply(tree: &mut Node, env: &BTreeMap<String, String>, flags: &Ove
     for (flag, path, value) in by_flag(flags) {
         set(tree, path, flag, value, report);
     }
-    warn_ignored(&ignored, env, report);
+    warn_ignored(&ignored, report);
 }
 
 /// The flags that were given: name, what it sets, value.
@@ -76,23 +76,27 @@ fn by_flag(flags: &Overrides) -> Vec<(&'static str, &'static [&'static str], &st
 }
 
 /// One warning for all: Kubernetes makes such variables for a Service named `larder`.
-fn warn_ignored(ignored: &[&str], env: &BTreeMap<String, String>, report: &mut Report) {
+fn warn_ignored(ignored: &[&str], report: &mut Report) {
     let Some(first) = ignored.first() else { return };
     let title = match ignored.len() {
         1 => format!("the variable {first} sets nothing"),
         more => format!("{more} variables that begin with LARDER_ set nothing"),
     };
-    let value = env.get(*first).map_or("", String::as_str);
+    // Its value stays out of the log: whoever made the variable may have meant a secret.
     let place = Place::Given {
         name: (*first).into(),
-        value: value.into(),
-    };
+        value: "".into(),
+    }
+    .hiding_value();
     let names: Vec<&str> = SHORT.iter().map(|(name, _)| *name).collect();
     report
         .warn(&place, title)
-        .cause(format!("ignored: {}", ignored.join(", ")))
+        .cause(format!(
+            "ignored: {}; Kubernetes makes such variables for a Service named larder",
+            ignored.join(", ")
+        ))
         .fix(format!(
-            "known are {}, and LARDER__SECTION__KEY for all other settings",
+            "known are LARDER_CONFIG, {}, and LARDER__SECTION__KEY for all other settings",
             names.join(", ")
         ));
 }

@@ -72,6 +72,17 @@ impl Place {
         matches!(self, Place::Given { .. })
     }
 
+    /// The same place, a value from outside not shown: it may be a secret of someone else's.
+    pub fn hiding_value(&self) -> Place {
+        match self {
+            Place::Given { name, .. } => Place::Given {
+                name: name.clone(),
+                value: "…".into(),
+            },
+            Place::File(_) | Place::Nowhere => self.clone(),
+        }
+    }
+
     /// First byte in the file; what is not in the file sorts last.
     pub fn start(&self) -> usize {
         match self {

@@ -185,11 +185,46 @@ fn other_variables_are_ignored_with_one_warning() {
 }
 
 #[test]
-fn a_bad_variable_is_shown_as_it_was_set() {
+fn what_may_be_a_secret_is_in_no_message() {
+    let loaded = load_text("origin: http://a\n", &[("LARDER_ADMIN_TOKEN", "s3cret")]).unwrap();
+    let text: String = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert!(
+        text.contains("LARDER_ADMIN_TOKEN") && !text.contains("s3cret"),
+        "{text}"
+    );
+    for (file, env) in [
+        ("origin: http://user:s3cret@app\n", None),
+        ("origin: HTTP://user:s3cret@app\n", None),
+        ("origin: https://user:s3cret@app\n", None),
+        ("origin: user:s3cret@app:80\n", None),
+        ("", Some(("LARDER_ORIGIN", "http://user:s3cret@app"))),
+        ("", Some(("LARDER_ORIGIN", "user:s3cret@app"))),
+        (
+            "origin: http://a\n",
+            Some(("LARDER__STORE__REDIS__PASSWORD", "s3cret")),
+        ),
+    ] {
+        let env: Vec<(&str, &str)> = env.into_iter().collect();
+        let text = load_text(file, &env).unwrap_err().to_string();
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+}
+
+#[test]
+fn captures_of_other_routers_are_warned_of() {
+    for path in ["/products/:sku", "/products/:sku/parts"] {
+        let text = format!("origin: http://a\nrules:\n  - name: p\n    match: GET {path}\n    ttl: 1m\n");
+        let title = titles(load_text(&text, &[]));
+        assert_eq!(title, ["`:sku` matches only itself, in `p`"], "{path}");
+    }
+}
+
+#[test]
+fn a_bad_variable_is_named_and_its_key_corrected() {
     let problems = load_text("origin: http://a\n", &[("LARDER__STORE__MEMRY", "64MiB")]).unwrap_err();
     let text = problems.to_string();
     assert!(
-        text.contains("LARDER__STORE__MEMRY=64MiB") && text.contains("did you mean `memory`?"),
+        text.contains("LARDER__STORE__MEMRY=") && text.contains("did you mean `memory`?"),
         "{text}"
     );
     let list = [("LARDER__RULES__0__TTL", "1m")];

@@ -6,13 +6,14 @@ use super::model::Secret;
 use super::report::Report;
 use super::source::Spanned;
 
-/// Reads the token; its path is relative to the directory of the configuration file.
+/// Reads the token. A path in the configuration is relative to its directory; one from a flag or
+/// a variable to the working directory.
 pub(super) fn read(
     written: &Spanned<String>,
     directory: Option<&Path>,
     report: &mut Report,
 ) -> Option<Secret> {
-    let path = match directory {
+    let path = match directory.filter(|_| !written.place.is_given()) {
         Some(directory) => directory.join(&written.value),
         None => written.value.clone().into(),
     };
@@ -21,8 +22,11 @@ pub(super) fn read(
         Err(error) => {
             let problem = report.error(&written.place, "the admin token cannot be read");
             problem.cause(format!("{}: {error}", path.display()));
-            problem
-                .fix("write the path of a readable file that holds the token; it is relative to this file");
+            problem.fix(if written.place.is_given() {
+                "name a readable file that holds the token"
+            } else {
+                "write the path of a readable file that holds the token; it is relative to this file"
+            });
             return None;
         }
     };

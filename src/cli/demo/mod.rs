@@ -61,7 +61,7 @@ pub struct DemoArgs {
 enum DemoError {
     #[error("the shop cannot open")]
     Shop(#[source] io::Error),
-    #[error("the rules cannot be used:\n{0}")]
+    #[error("a setting is wrong:\n{0}")]
     Rules(String),
     #[error("Larder did not start")]
     Start(#[source] StartFailure),

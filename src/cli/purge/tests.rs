@@ -82,6 +82,13 @@ async fn the_receipt_is_shown_and_a_refusal_explained() {
     );
 }
 
+#[test]
+fn an_applications_own_200_is_no_receipt() {
+    assert_eq!(receipt(br#"{"path": "/purge"}"#), None);
+    assert_eq!(receipt(b"ok"), None);
+    assert!(receipt(br#"{"position": null, "logged": false}"#).is_some());
+}
+
 #[tokio::test]
 async fn an_admin_port_that_is_not_there_is_an_error_of_its_own() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -78,6 +78,8 @@ pub(super) struct RawLog {
 pub(super) fn read(tree: &Node, r: &mut Reader<'_>) -> Raw {
     let mut raw = Raw::default();
     let Some(mut f) = r.section(Some(tree), "") else {
+        // Enough was said: a missing origin is no second error.
+        raw.origin_written = true;
         return raw;
     };
     raw.enabled = r.boolean(f.get("enabled"));

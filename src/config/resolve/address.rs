@@ -18,17 +18,12 @@ const ADMIN: u16 = 9321;
 /// `listen` and `admin`.
 pub(super) fn listeners(raw: &Raw, report: &mut Report) -> (Option<SocketAddr>, Option<SocketAddr>) {
     (
-        listener("listen", raw.listen.as_ref(), LISTEN, report),
-        listener("admin", raw.admin.as_ref(), ADMIN, report),
+        listener(raw.listen.as_ref(), LISTEN, report),
+        listener(raw.admin.as_ref(), ADMIN, report),
     )
 }
 
-fn listener(
-    key: &str,
-    written: Option<&Spanned<String>>,
-    port: u16,
-    report: &mut Report,
-) -> Option<SocketAddr> {
+fn listener(written: Option<&Spanned<String>>, port: u16, report: &mut Report) -> Option<SocketAddr> {
     let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     let Some(written) = written else {
         return Some(SocketAddr::new(any, port));
@@ -40,29 +35,26 @@ fn listener(
     let (cause, fix) = if text.contains("://") || text.starts_with("unix:") {
         (
             "it takes a TCP address: no scheme, no path".to_owned(),
-            format!("write {key}: 0.0.0.0:{port}"),
+            format!("write 0.0.0.0:{port}"),
         )
     } else if let Ok(port) = text.trim_start_matches(':').parse::<u16>() {
         (
             "the address is missing".to_owned(),
-            format!("write {key}: 0.0.0.0:{port} for every address of this host"),
+            format!("write 0.0.0.0:{port} for every address of this host"),
         )
     } else if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
         (
             "the port is missing".to_owned(),
-            format!("write {key}: {}", SocketAddr::new(ip, port)),
+            format!("write {}", SocketAddr::new(ip, port)),
         )
     } else if let Some(port) = text.strip_prefix("localhost:") {
         (
             "it takes an address, not a name".to_owned(),
-            format!("write {key}: 127.0.0.1:{port}"),
+            format!("write 127.0.0.1:{port}"),
         )
     } else {
         let cause = "it takes an IP address and a port from 0 to 65535";
-        (
-            cause.to_owned(),
-            format!("write one such as {key}: 0.0.0.0:{port}"),
-        )
+        (cause.to_owned(), format!("write one such as 0.0.0.0:{port}"))
     };
     report
         .error(&written.place, format!("`{text}` is not an address to listen on"))
@@ -109,13 +101,20 @@ fn host_field(written: &RawOrigin) -> HostField {
 /// Host and port of `http://host:port`.
 fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> {
     let text = written.value.trim();
+    // User and password may be secrets: they are shown nowhere.
+    let (secret, shown) = match text.rsplit_once('@') {
+        Some((before, rest)) => (
+            Some(before.split_once("://").map_or(before, |(_, user)| user)),
+            rest,
+        ),
+        None => (None, text),
+    };
     let mut refuse = |cause: &str, fix: String| -> Option<(String, u16)> {
-        // Without user and password, which may be secrets.
-        let shown = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
-        report
-            .error(&written.place, format!("`{shown}` is not an origin"))
-            .cause(cause)
-            .fix(fix);
+        let problem = report.error(&written.place, format!("`{shown}` is not an origin"));
+        problem.cause(cause).fix(fix);
+        if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+            problem.hide(secret);
+        }
         None
     };
     let example = || "write one such as http://127.0.0.1:3000".to_owned();
@@ -124,14 +123,17 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> 
         None if text.contains('/') || text.is_empty() || text.contains(char::is_whitespace) => {
             return refuse("an origin is a URL: a scheme, a host and a port", example());
         }
-        None => return refuse("the scheme is missing", format!("write http://{text}")),
+        None => return refuse("the scheme is missing", format!("write http://{shown}")),
     };
     if scheme != "http" {
         let cause = "only plain http:// is spoken to origins";
         return match scheme.to_lowercase().as_str() {
             "http" => refuse(
                 "schemes are written in lower case",
-                format!("write http://{rest}"),
+                format!(
+                    "write http://{}",
+                    rest.rsplit_once('@').map_or(rest, |(_, host)| host)
+                ),
             ),
             "https" => refuse(
                 cause,

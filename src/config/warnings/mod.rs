@@ -44,6 +44,7 @@ pub(super) fn all(written: &[RawRule], table: &Table, report: &mut Report) {
     for pair in &pairs {
         never_matches(pair, table, report);
         unread_body(pair, report);
+        foreign_capture(pair, report);
         sharing::check(pair, &pairs, report);
     }
     writes::check(&pairs, report);
@@ -98,6 +99,26 @@ fn example(pattern: &Pattern) -> (String, String) {
         .map(|name| format!("{UNLIKELY}.{name}"))
         .unwrap_or(host);
     (host, path)
+}
+
+/// `/products/:id` or `/products/<id>`, which other routers read as a capture.
+fn foreign_capture(pair: &Pair<'_>, report: &mut Report) {
+    let paths = pair.rule.matches.iter().map(Pattern::path_text);
+    let found = paths.flat_map(|path| path.split('/')).find_map(|segment| {
+        let name = segment.strip_prefix(':').or_else(|| {
+            let inner = segment.strip_prefix('<')?.strip_suffix('>')?;
+            Some(inner.rsplit_once(':').map_or(inner, |(_, name)| name))
+        })?;
+        Some((segment, name)).filter(|_| !name.is_empty())
+    });
+    if let Some((segment, name)) = found {
+        let problem = report.warn(
+            rule_place(pair.written),
+            format!("`{segment}` matches only itself, in `{}`", pair.rule.name),
+        );
+        problem.cause("a segment of any text is written with braces");
+        problem.fix(format!("write `{{{name}}}` instead of `{segment}`"));
+    }
 }
 
 /// A POST that is declared a read, and whose content nothing reads.
