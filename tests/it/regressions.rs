@@ -301,3 +301,35 @@ async fn a_change_of_rules_between_leader_and_follower_keeps_them_apart() {
     let contents = [leader.response().await, next.response().await].map(|a| a.complete().content);
     assert_ne!(contents[0], contents[1], "each has its own");
 }
+
+#[tokio::test]
+async fn clients_that_ask_and_leave_pile_up_no_requests_for_the_origin() {
+    let origin = TestOrigin::start().await;
+    let gate = Gate::shut();
+    for n in 0..20 {
+        let opens = gate.clone();
+        origin.on(&format!("/{n}"), move |_| Answer::ok("late").wait_first(&opens));
+    }
+    let few = format!("origin: {{ url: '${{ORIGIN}}', max_connections: 4 }}\n{HOUR}");
+    let larder = TestLarder::start(&few, &origin).await;
+    for method in ["GET", "PUT"] {
+        for n in 0..20 {
+            let mut client = larder.connect().await;
+            client.send_request(method, &format!("/{n}"), &[], b"").await;
+            client.reset();
+        }
+    }
+    let left = [("rule", "all"), ("outcome", "refused")];
+    larder
+        .until("all reads to have lost their clients", async |larder| {
+            larder.metric("larder_requests_total", &left).await >= 20.0
+        })
+        .await;
+    gate.open();
+    assert_eq!(larder.get("/who-waits").await.status, 200);
+    let reached = larder.settled(|| origin.total()).await;
+    assert!(
+        reached < 30,
+        "{reached} of 40 abandoned requests reached the origin"
+    );
+}

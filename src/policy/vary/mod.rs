@@ -24,11 +24,20 @@ pub type Nominated = (HeaderName, Option<Box<[u8]>>);
 impl Selecting {
     /// What `Vary` in `answer` nominates, with `request`'s values. `Err` for `Vary: *`.
     /// `ignored`: the rule lifts `Vary`.
+    ///
+    /// An answer in a content coding is selected by `Accept-Encoding` whatever its `Vary` says:
+    /// an origin that codes and forgets the field would have its coding sent to clients that
+    /// cannot read it.
     pub fn of(answer: &HeaderMap, request: &HeaderMap, ignored: bool) -> Result<Selecting, VaryStar> {
-        if ignored {
-            return Ok(Selecting::default());
+        let mut names = if ignored {
+            Vec::new()
+        } else {
+            vary::nominated(answer).map_err(|vary::Star| VaryStar)?
+        };
+        if is_coded(answer) && !names.contains(&header::ACCEPT_ENCODING) {
+            names.push(header::ACCEPT_ENCODING);
+            names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
         }
-        let names = vary::nominated(answer).map_err(|vary::Star| VaryStar)?;
         let fields = names.into_iter().map(|name| valued(name, request)).collect();
         Ok(Selecting { fields })
     }
@@ -51,6 +60,12 @@ impl Selecting {
             .collect();
         Selecting { fields }
     }
+}
+
+/// Whether content is in any coding but `identity` (RFC 9110 §8.4).
+fn is_coded(answer: &HeaderMap) -> bool {
+    let mut lines = answer.get_all(header::CONTENT_ENCODING).iter();
+    lines.any(|line| !line.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 /// `Vary: *`: no request ever selects it.

@@ -176,3 +176,28 @@ fn a_lifted_vary_matches_everything() {
     let selecting = Selecting::of(&answer, &message(&[("foo", "1")]), true).unwrap();
     assert!(selecting.matches(&message(&[("foo", "2")])));
 }
+
+#[test]
+fn a_coded_answer_is_selected_by_accept_encoding_whatever_its_vary_says() {
+    let asked = message(&[("accept-encoding", "gzip"), ("foo", "1")]);
+    let other = message(&[("accept-encoding", "br"), ("foo", "1")]);
+    let without = message(&[("foo", "1")]);
+    let table: &[(&[(&str, &str)], bool, bool)] = &[
+        (&[("content-encoding", "gzip")], false, false),
+        (&[("content-encoding", "gzip")], true, false),
+        (&[("content-encoding", "gzip"), ("vary", "foo")], false, false),
+        (
+            &[("content-encoding", "gzip"), ("vary", "Accept-Encoding")],
+            false,
+            false,
+        ),
+        (&[("content-encoding", "Identity")], false, true),
+        (&[], false, true),
+    ];
+    for (answer, ignored, shared) in table {
+        let selecting = Selecting::of(&message(answer), &asked, *ignored).unwrap();
+        assert!(selecting.matches(&asked), "{answer:?}");
+        assert_eq!(selecting.matches(&other), *shared, "{answer:?}");
+        assert_eq!(selecting.matches(&without), *shared, "{answer:?}");
+    }
+}
