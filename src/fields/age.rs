@@ -16,7 +16,10 @@ pub fn of(fields: &HeaderMap) -> Option<Duration> {
 
 /// The field value for an age, in whole seconds, rounded down, at most 2^31.
 pub fn value(age: Duration) -> HeaderValue {
-    HeaderValue::from(age.as_secs().min(DeltaSeconds::MAX.duration().as_secs()))
+    let seconds = age.as_secs().min(DeltaSeconds::MAX.duration().as_secs());
+    // Digits are always a field value; the conversion from a number would allocate twice.
+    let mut digits = itoa::Buffer::new();
+    HeaderValue::from_str(digits.format(seconds)).unwrap_or(HeaderValue::from_static("0"))
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub struct RequestDirectives {
     pub upgrade: bool,
     /// `Connection` names a field other than the hop-by-hop ones: the origin would not see it.
     pub connection_fields: bool,
+    /// `Via` is there: somebody has forwarded the request before.
+    pub via: bool,
     /// A field such as `X-HTTP-Method-Override`: the origin may act on another method.
     pub method_override: bool,
 }
@@ -46,6 +48,7 @@ impl RequestDirectives {
                 "range" => found.range = true,
                 "expect" => found.expect_continue |= value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
                 "upgrade" => found.upgrade = true,
+                "via" => found.via = true,
                 "connection" => found.connection_fields |= names_fields(value.as_bytes()),
                 "x-http-method-override" | "x-http-method" | "x-method-override" => {
                     found.method_override = true;

@@ -8,12 +8,13 @@ use super::problem::Refusal;
 use crate::config::Limits;
 use crate::fields::via::Pseudonym;
 
-/// Checks a request's head; the refusal if it is not let in.
+/// Checks a request's head; the refusal if it is not let in. `passed`: this instance's name, where
+/// the request has a `Via` to look for it in.
 pub(super) fn check(
     head: &Parts,
     length: Option<u64>,
     limits: &Limits,
-    pseudonym: &Pseudonym,
+    passed: Option<&Pseudonym>,
 ) -> Result<(), Refusal> {
     if matches!(head.method, Method::CONNECT | Method::TRACE) {
         return Err(Refusal::MethodRefused);
@@ -27,7 +28,7 @@ pub(super) fn check(
     {
         return Err(Refusal::RequestTooLarge);
     }
-    if pseudonym.is_in(&head.headers) {
+    if passed.is_some_and(|own| own.is_in(&head.headers)) {
         return Err(Refusal::Loop);
     }
     Ok(())
@@ -131,7 +132,7 @@ mod tests {
                 &head(target, fields, *version),
                 None,
                 &limits(),
-                &larder("larder-1"),
+                Some(&larder("larder-1")),
             );
             assert_eq!(checked, *expected, "{target} {fields:?}");
         }
@@ -144,7 +145,7 @@ mod tests {
             &head("/", &fields, Version::HTTP_11),
             None,
             &limits(),
-            &larder("larder-1"),
+            Some(&larder("larder-1")),
         );
         assert_eq!(checked, Err(Refusal::Loop));
     }
@@ -157,14 +158,14 @@ mod tests {
         let v11 = Version::HTTP_11;
         let long = head("/0123456789", &[("host", "a")], v11);
         assert_eq!(
-            check(&long, None, &limits, &larder("l")),
+            check(&long, None, &limits, Some(&larder("l"))),
             Err(Refusal::UriTooLong)
         );
         let short = head("/", &[("host", "a")], v11);
         assert_eq!(
-            check(&short, Some(6), &limits, &larder("l")),
+            check(&short, Some(6), &limits, Some(&larder("l"))),
             Err(Refusal::RequestTooLarge)
         );
-        assert_eq!(check(&short, Some(5), &limits, &larder("l")), Ok(()));
+        assert_eq!(check(&short, Some(5), &limits, Some(&larder("l"))), Ok(()));
     }
 }

@@ -98,14 +98,15 @@ impl Exchange {
         } else {
             Content::Unread(incoming)
         };
-        let checked = admit::check(&head, length, &ruling.config.limits, &proxy.pseudonym);
+        let asked = RequestDirectives::scan(&head.headers);
+        let own = asked.via.then_some(&proxy.pseudonym);
+        let checked = admit::check(&head, length, &ruling.config.limits, own);
         let authority = admit::authority(&head.uri, &head.headers);
         let matched = ruling
             .config
             .rules
             .find(&head.method, without_port(authority), head.uri.path());
         let (rule, captures) = (matched.rule.clone(), matched.captures);
-        let asked = RequestDirectives::scan(&head.headers);
         let connection = connection.clone();
         let exchange = Exchange {
             ruling,
@@ -161,18 +162,19 @@ impl Exchange {
     /// Whether the request asks for an upgrade that `upgrade` lists. Any other is passed on without
     /// its `Upgrade`: a tunnel for HTTP (`h2c`) would carry requests past every rule.
     pub fn may_upgrade(&self) -> bool {
+        if !self.asked.upgrade {
+            return false;
+        }
         let asked = self
             .head
             .headers
             .get(header::UPGRADE)
             .and_then(|value| value.to_str().ok());
         let allowed = &self.ruling.config.upgrade;
-        self.asked.upgrade
-            && asked.is_some_and(|asked| {
-                let mut protocols = asked.split(',').map(str::trim).peekable();
-                protocols.peek().is_some()
-                    && protocols.all(|protocol| allowed.iter().any(|one| one.eq_ignore_ascii_case(protocol)))
-            })
+        asked.is_some_and(|asked| {
+            let mut protocols = asked.split(',').map(str::trim);
+            protocols.all(|protocol| allowed.iter().any(|one| one.eq_ignore_ascii_case(protocol)))
+        })
     }
 
     /// Whether the rule's key needs content that has not been read.
