@@ -40,10 +40,10 @@ quick:
 	$(CARGO) check --locked --all-targets
 	$(CARGO) test --locked --lib --quiet
 
-# Tests that take minutes are marked #[ignore = "soak"]; they run one after another.
+# Tests that take minutes are named soak_… and ignored elsewhere; they run one after another.
 soak:
 	@scripts/need.sh cc
-	$(CARGO) test --locked --release --no-fail-fast -- --ignored --nocapture --test-threads 1
+	$(CARGO) test --locked --release --test it --no-fail-fast soak_ -- --ignored --nocapture --test-threads 1
 
 bench: release limit-program
 	@scripts/need.sh wrk nginx haproxy taskset python3

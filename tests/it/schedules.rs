@@ -37,9 +37,19 @@ impl std::ops::AddAssign for Tally {
 
 #[test]
 fn no_read_after_a_writes_answer_is_older_than_the_write() {
+    explore(SCHEDULES);
+}
+
+#[test]
+#[ignore = "soak: half an hour"]
+fn soak_no_read_after_a_writes_answer_is_older_than_the_write() {
+    explore(50 * SCHEDULES);
+}
+
+fn explore(schedules: u64) {
     let mut rng = Rng::from_env("schedules");
     let mut tally = Tally::default();
-    for number in 0..SCHEDULES {
+    for number in 0..schedules {
         let seed = rng.next();
         let run = std::panic::catch_unwind(|| schedule(seed));
         match run {
@@ -49,9 +59,9 @@ fn no_read_after_a_writes_answer_is_older_than_the_write() {
         }
     }
     println!("{tally:?}");
-    assert!(tally.hits > SCHEDULES && tally.followed > 100, "{tally:?}");
+    assert!(tally.hits > schedules && tally.followed > 100, "{tally:?}");
     assert!(
-        tally.written > SCHEDULES && tally.unknown > 100 && tally.left > 100,
+        tally.written > schedules && tally.unknown > 100 && tally.left > 100,
         "{tally:?}"
     );
 }
