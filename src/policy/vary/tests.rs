@@ -182,7 +182,8 @@ fn a_coded_answer_is_selected_by_accept_encoding_whatever_its_vary_says() {
     let asked = message(&[("accept-encoding", "gzip"), ("foo", "1")]);
     let other = message(&[("accept-encoding", "br"), ("foo", "1")]);
     let without = message(&[("foo", "1")]);
-    let table: &[(&[(&str, &str)], bool, bool)] = &[
+    type Row = (&'static [(&'static str, &'static str)], bool, bool);
+    let table: &[Row] = &[
         (&[("content-encoding", "gzip")], false, false),
         (&[("content-encoding", "gzip")], true, false),
         (&[("content-encoding", "gzip"), ("vary", "foo")], false, false),
