@@ -5,6 +5,7 @@ pub mod freshness;
 pub mod invalidation;
 pub mod key;
 pub mod overrides;
+pub mod ranges;
 pub mod reason;
 pub mod request;
 pub mod reuse;
