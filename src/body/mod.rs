@@ -1,19 +1,24 @@
 //! The one body type that leaves through a client connection: an enum, not a box a request.
 
+mod parts;
 pub mod stream;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 
+use self::parts::Pieces;
 use self::stream::Reader;
 use crate::client::InFlight;
+use crate::fields::range::Part;
 use crate::origin::OriginBody;
 use crate::store::StoredResponse;
 use crate::telemetry::LineAtEnd;
+
+pub use parts::Piece;
 
 /// Content on its way to a client.
 #[derive(Debug)]
@@ -34,9 +39,12 @@ enum Kind {
         next: usize,
         left: u64,
     },
+    Parts(Box<Pieces>),
     Origin(Box<OriginBody>),
     Fill {
         reader: Reader,
+        /// Bytes to pass over first, where a part was asked for.
+        skip: u64,
         left: Option<u64>,
     },
 }
@@ -89,7 +97,25 @@ impl Body {
 
     /// A fill's content as it arrives; `length` if the origin announced it.
     pub fn fill(reader: Reader, length: Option<u64>) -> Self {
-        Self::new(Kind::Fill { reader, left: length })
+        Self::new(Kind::Fill {
+            reader,
+            skip: 0,
+            left: length,
+        })
+    }
+
+    /// A part of a fill's content, as soon as it has arrived.
+    pub fn fill_part(reader: Reader, part: Part) -> Self {
+        Self::new(Kind::Fill {
+            reader,
+            skip: part.first,
+            left: Some(part.len()),
+        })
+    }
+
+    /// Pieces of an answer made from a stored response's content.
+    pub fn parts(response: Arc<StoredResponse>, pieces: Vec<Piece>) -> Self {
+        Self::new(Kind::Parts(Box::new(Pieces::new(response, pieces))))
     }
 
     /// Marks the connection busy until this content has left.
@@ -127,18 +153,9 @@ impl http_body::Body for Body {
                     Ok(Frame::data(segment))
                 }))
             }
+            Kind::Parts(pieces) => Poll::Ready(pieces.next().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Origin(body) => Pin::new(body.as_mut()).poll_frame(cx).map_err(BodyError::Origin),
-            Kind::Fill { reader, left } => reader.poll_chunk(cx).map(|polled| {
-                polled.map(|chunk| match chunk {
-                    Ok(chunk) => {
-                        if let Some(left) = left {
-                            *left = left.saturating_sub(chunk.len() as u64);
-                        }
-                        Ok(Frame::data(chunk))
-                    }
-                    Err(broken) => Err(BodyError::Fill(broken)),
-                })
-            }),
+            Kind::Fill { reader, skip, left } => poll_fill(reader, skip, left, cx),
         };
         if let (Some(line), Poll::Ready(Some(Ok(frame)))) = (&mut this.line, &polled)
             && let Some(data) = frame.data_ref()
@@ -153,6 +170,7 @@ impl http_body::Body for Body {
             Kind::Empty => true,
             Kind::Bytes(bytes) => bytes.is_empty(),
             Kind::Stored { left, .. } => *left == 0,
+            Kind::Parts(pieces) => pieces.left() == 0,
             Kind::Origin(body) => body.is_end_stream(),
             Kind::Fill { left, .. } => *left == Some(0),
         }
@@ -163,9 +181,40 @@ impl http_body::Body for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Stored { left, .. } => SizeHint::with_exact(*left),
+            Kind::Parts(pieces) => SizeHint::with_exact(pieces.left()),
             Kind::Origin(body) => body.size_hint(),
             Kind::Fill { left: Some(left), .. } => SizeHint::with_exact(*left),
             Kind::Fill { left: None, .. } => SizeHint::new(),
         }
+    }
+}
+
+/// The next bytes of a fill that are wanted.
+fn poll_fill(
+    reader: &mut Reader,
+    skip: &mut u64,
+    left: &mut Option<u64>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    loop {
+        if *left == Some(0) {
+            return Poll::Ready(None);
+        }
+        let mut chunk = match std::task::ready!(reader.poll_chunk(cx)) {
+            None => return Poll::Ready(None),
+            Some(Err(broken)) => return Poll::Ready(Some(Err(BodyError::Fill(broken)))),
+            Some(Ok(chunk)) => chunk,
+        };
+        let passed = usize::try_from(*skip).unwrap_or(usize::MAX).min(chunk.len());
+        chunk.advance(passed);
+        *skip -= passed as u64;
+        if chunk.is_empty() {
+            continue;
+        }
+        if let Some(left) = left {
+            chunk.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+            *left -= chunk.len() as u64;
+        }
+        return Poll::Ready(Some(Ok(Frame::data(chunk))));
     }
 }

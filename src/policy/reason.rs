@@ -68,8 +68,6 @@ reasons! {
     BodyOthers = "body-others", bypass;
     /// The client asked for an upgrade, such as WebSocket.
     Upgrade = "upgrade", bypass;
-    /// The client asked for a part of the content (`Range`).
-    Range = "range", bypass;
     /// The request holds only under a condition that the origin alone can judge (`If-Match`,
     /// `If-Unmodified-Since`).
     Precondition = "precondition", bypass;
@@ -88,6 +86,8 @@ reasons! {
     MustValidate = "must-validate", stale;
     /// The rules changed, and today's rule would not store what is stored.
     RuleChanged = "rule-changed", miss;
+    /// The client asked for bytes beyond the end of the content (`Range`).
+    RangeOutside = "range-outside", none;
     /// The client said `only-if-cached` and nothing fresh is stored.
     OnlyIfCached = "only-if-cached", none;
     /// The origin said `no-store`.

@@ -150,8 +150,6 @@ impl Exchange {
             Some(Reason::CacheOff)
         } else if self.asked.connection_fields {
             Some(Reason::ConnectionFields)
-        } else if self.asked.range {
-            Some(Reason::Range)
         } else if self.asked.origin_conditional {
             Some(Reason::Precondition)
         } else {
@@ -279,6 +277,16 @@ impl Exchange {
     /// be at hand any more.
     pub fn can_be_resent(&self) -> bool {
         self.head.method.is_safe()
+    }
+
+    /// Whether the request asks for a part of the content. Only GET has ranges (RFC 9110 §14.2).
+    pub fn asks_for_range(&self) -> bool {
+        self.asked.range && self.head.method == Method::GET
+    }
+
+    /// Whether another answer than the whole may do: a part, or none where the client has it.
+    pub fn asks_for_less(&self) -> bool {
+        self.asked.conditional || self.asks_for_range()
     }
 
     /// Whether the request is a HEAD.

@@ -160,21 +160,30 @@ impl Proxy {
         }
         self.clean_answer(answer.headers_mut());
         match self.keep(order, &answer, &fetched) {
+            // Without memory to keep it in, the whole would be fetched for a part of it again and again.
+            Ok(keep) if !keep.has_room() && order.exchange.asks_for_less() => {
+                self.answer_leader(order, &lead, answer, Reason::NoRoom);
+            }
             Ok(keep) => self.stream_and_keep(order, lead, answer, keep).await,
             Err(reason) => {
-                lead.close();
                 if !answer.status().is_server_error() {
                     self.unstorable.remember(&order.key, fetched.received.mono);
                 }
-                self.not_stored(order.rule(), reason);
-                let response = Some(LeaderAnswer::Forwarded(Box::new(answer)));
-                let private = ForLeader {
-                    reason,
-                    response: parking_lot::Mutex::new(response),
-                };
-                lead.announce(Phase::Private(Arc::new(private)));
+                self.answer_leader(order, &lead, answer, reason);
             }
         }
+    }
+
+    /// Hands an answer that is not stored to the client that caused it, and releases the others.
+    fn answer_leader(&self, order: &Order, lead: &Lead, answer: Response<OriginBody>, reason: Reason) {
+        lead.close();
+        self.not_stored(order.rule(), reason);
+        let response = Some(LeaderAnswer::Forwarded(Box::new(answer)));
+        let private = ForLeader {
+            reason,
+            response: parking_lot::Mutex::new(response),
+        };
+        lead.announce(Phase::Private(Arc::new(private)));
     }
 
     /// Makes the origin's fields fit to send on and to store: end-to-end ones only, with `Via`, and

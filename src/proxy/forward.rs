@@ -64,13 +64,11 @@ impl Proxy {
         } else if exchange.is_head() {
             // A head alone is not worth a fill of the whole content.
             Some(need.reason())
-        } else if unnamed
-            && exchange.rule.grants_freshness()
-            && (lookup.trimmed || exchange.asked.conditional)
+        } else if unnamed && exchange.rule.grants_freshness() && (lookup.trimmed || exchange.asks_for_less())
         {
             // Whoever may not share the answer must get what was asked for, to the letter.
             Some(Reason::Credentials)
-        } else if exchange.asked.conditional
+        } else if exchange.asks_for_less()
             && self
                 .unstorable
                 .leaves_untouched(&lookup.key, exchange.started.mono)
@@ -138,7 +136,7 @@ impl Proxy {
                     wish.since = self.log.order();
                     base = None;
                 }
-                Followed::Apart if exchange.asked.conditional && exchange.can_be_resent() => {
+                Followed::Apart if exchange.asks_for_less() && exchange.can_be_resent() => {
                     return self.pass_shared(exchange, reason).await;
                 }
                 Followed::Apart => wish.alone = true,

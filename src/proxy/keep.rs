@@ -207,6 +207,11 @@ impl Proxy {
 }
 
 impl Keep {
+    /// Whether there is memory to keep the content in.
+    pub(super) fn has_room(&self) -> bool {
+        self.room.is_some()
+    }
+
     fn arrival(&self, head: &Head, not_stored: Option<Reason>) -> Arrival {
         Arrival {
             status: head.status,

@@ -17,6 +17,7 @@ mod order;
 mod outcome;
 mod pass;
 mod problem;
+mod ranges;
 mod record;
 mod respond;
 mod service;

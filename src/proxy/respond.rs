@@ -10,6 +10,7 @@ use super::collapse::Arrival;
 use super::exchange::Exchange;
 use super::lookup::Fresh;
 use super::outcome::Verdict;
+use super::ranges;
 use crate::body::Body;
 use crate::body::stream::Reader;
 use crate::clock::Now;
@@ -123,13 +124,10 @@ impl Proxy {
         tell_age(exchange, &mut fields, served.age(entry), served.left(entry));
         let response = if not_modified(exchange, entry.status, &entry.fields) {
             unchanged(&fields)
+        } else if exchange.is_head() {
+            head(entry.status, fields, Body::empty())
         } else {
-            let body = if exchange.is_head() {
-                Body::empty()
-            } else {
-                Body::stored(entry.clone())
-            };
-            head(entry.status, fields, body)
+            ranges::stored(exchange, entry, fields)
         };
         self.finish(exchange, response, served.verdict(entry))
     }
@@ -170,7 +168,7 @@ impl Proxy {
         let response = if not_modified(exchange, arrival.status, &arrival.fields) {
             unchanged(&fields)
         } else {
-            head(arrival.status, fields, Body::fill(reader, arrival.length))
+            ranges::arriving(exchange, arrival, fields, reader)
         };
         self.finish(exchange, response, verdict)
     }
@@ -221,7 +219,7 @@ fn unchanged(fields: &HeaderMap) -> Response<Body> {
     head(StatusCode::NOT_MODIFIED, told, Body::empty())
 }
 
-fn head(status: StatusCode, fields: HeaderMap, body: Body) -> Response<Body> {
+pub(super) fn head(status: StatusCode, fields: HeaderMap, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = fields;

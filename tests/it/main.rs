@@ -22,6 +22,7 @@ mod identity;
 mod limits;
 mod poisoning;
 mod process;
+mod ranges;
 mod regressions;
 mod reuse;
 mod schedules;
