@@ -24,6 +24,11 @@ impl<'a> EntityTag<'a> {
         lines.next().is_none().then_some(tag)
     }
 
+    /// The tag with its quotes, without the mark of a weak one.
+    pub fn opaque(&self) -> &'a [u8] {
+        self.opaque
+    }
+
     /// Whether the tag is strong.
     pub fn is_strong(&self) -> bool {
         !self.weak

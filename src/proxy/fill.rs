@@ -42,21 +42,22 @@ impl Proxy {
                 received,
             );
             let fetched = Fetched { mark, sent, received };
-            let base = order.base.clone().filter(|_| conditional);
-            match (answered, base) {
-                (Err(error), _) => return self.fill_failed(&order, &lead, error),
-                (Ok(answer), Some(base)) if answer.status() == StatusCode::NOT_MODIFIED => {
-                    if validation::confirms(&base.entry.fields, answer.headers())
-                        && self.freshened(&order, &lead, &base, &answer, &fetched)
-                    {
-                        return;
-                    }
-                    // It speaks of another response; or a write came meanwhile, and what was
-                    // validated is the state before it. Once more, from nothing.
-                    order.base = None;
-                }
-                (Ok(answer), _) => return self.filled(&order, lead, answer, fetched).await,
+            let answer = match answered {
+                Ok(answer) => answer,
+                Err(error) => return self.fill_failed(&order, &lead, error),
+            };
+            if !conditional || answer.status() != StatusCode::NOT_MODIFIED {
+                return self.filled(&order, lead, answer, fetched).await;
             }
+            if let Some(entry) = confirmed(&order, answer.headers())
+                && self.freshened(&order, &lead, &entry, &answer, &fetched)
+            {
+                return;
+            }
+            // It speaks of a response that is not stored; or a write came meanwhile, and what was
+            // validated is the state before it. Once more, from nothing.
+            order.base = None;
+            order.others.clear();
         }
     }
 
@@ -86,39 +87,42 @@ impl Proxy {
         &self,
         order: &Order,
         lead: &Lead,
-        base: &Base,
+        entry: &Arc<StoredResponse>,
         answer: &Response<OriginBody>,
         fetched: &Fetched,
     ) -> bool {
         let mut update = answer.headers().clone();
         connection::strip_response(&mut update);
-        let mut fields = validation::freshen(&base.entry.fields, &update);
+        let mut fields = validation::freshen(&entry.fields, &update);
         make_place(&mut fields);
         let times = storing::times(order.rule(), &fields, fetched.sent, fetched.received);
         let judged = storing::judge(
             order.rule(),
             &order.facts,
-            base.entry.status,
+            entry.status,
             &fields,
             &times,
             fetched.received,
         );
-        let terms = match judged {
-            Storing::Store(terms) => terms,
-            Storing::Skip(_) => base.entry.terms,
+        let selecting = self.selecting(&order.exchange, &fields);
+        let (terms, kept) = match (judged, &selecting) {
+            (Storing::Store(terms), Ok(_)) => (terms, Ok(())),
+            (Storing::Store(_), Err(reason)) => (entry.terms, Err(*reason)),
+            (Storing::Skip(reason), _) => (entry.terms, Err(reason)),
         };
         let terms = spread(order.rule(), terms, &order.key);
         let tags = self
             .tags(&order.exchange, &fields)
-            .unwrap_or_else(|| base.entry.tags.to_vec());
+            .unwrap_or_else(|| entry.tags.to_vec());
         let renewed = Arc::new(StoredResponse::new(Parts {
             fields,
+            selecting: selecting.unwrap_or_else(|_| entry.selecting.clone()),
             times,
             terms,
             facts: order.facts.clone(),
             tags: tags.into(),
             mark: fetched.mark,
-            ..base.entry.to_parts()
+            ..entry.to_parts()
         }));
         if !matches!(
             self.log.validity(&renewed.subject(), fetched.mark.stamp),
@@ -127,14 +131,20 @@ impl Proxy {
             return false;
         }
         lead.close();
-        match judged {
-            Storing::Store(_) => {
-                self.memory.replace(&base.entry, renewed.clone());
+        let is_base = |base: &Base| Arc::ptr_eq(&base.entry, entry);
+        match kept {
+            Ok(()) => {
+                if order.base.as_ref().is_some_and(is_base) {
+                    self.memory.replace(entry, renewed.clone());
+                } else {
+                    // Another request's response is this one's too: both are kept.
+                    self.memory.insert(renewed.clone());
+                }
                 self.metrics.stored(order.rule().index);
                 lead.announce(Phase::Validated(renewed));
             }
-            Storing::Skip(reason) => {
-                self.memory.remove(&base.entry);
+            Err(reason) => {
+                self.memory.remove(entry);
                 self.not_stored(order.rule(), reason);
                 let response = parking_lot::Mutex::new(Some(LeaderAnswer::Freshened(renewed)));
                 lead.announce(Phase::Private(Arc::new(ForLeader { reason, response })));
@@ -200,7 +210,23 @@ impl Proxy {
     }
 }
 
+/// The stored response that a 304 speaks of (RFC 9111 §4.3.4): the one whose strong tag it has, else
+/// the one to be validated, if no other was asked about.
+fn confirmed(order: &Order, not_modified: &HeaderMap) -> Option<Arc<StoredResponse>> {
+    let base = order.base.as_ref().map(|base| &base.entry);
+    let named = base
+        .into_iter()
+        .chain(&order.others)
+        .find(|entry| validation::names(not_modified, &entry.fields));
+    named
+        .or_else(|| {
+            let alone = order.others.is_empty() || not_modified.contains_key(header::ETAG);
+            base.filter(|entry| alone && validation::confirms(&entry.fields, not_modified))
+        })
+        .cloned()
+}
+
 /// Whether a status is a failure that a stale response may stand in for (RFC 5861 §4).
-fn excuses(status: StatusCode) -> bool {
+pub(super) fn excuses(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }

@@ -117,12 +117,25 @@ impl Proxy {
         if !entry.selecting.matches(fields) {
             return Followed::NotForUs(entry.selecting.for_request(fields));
         }
+        match self.excused(exchange, entry, failure) {
+            Some(response) => Followed::answered(response),
+            None => Followed::Overtaken,
+        }
+    }
+
+    /// The stale response for an origin that failed; `None` where a write came meanwhile.
+    pub(super) fn excused(
+        &self,
+        exchange: &Exchange,
+        entry: &Arc<StoredResponse>,
+        failure: Reason,
+    ) -> Option<Response<Body>> {
         match entry.validity(&self.log) {
-            Validity::Gone | Validity::Unknown => Followed::Overtaken,
+            Validity::Gone | Validity::Unknown => None,
             Validity::Untouched | Validity::Stale => {
                 let age = entry.times.current_age(self.clock.now());
                 let over = age.saturating_sub(entry.terms.lifetime);
-                Followed::answered(self.serve_stale(exchange, entry, age, over, Some(failure)))
+                Some(self.serve_stale(exchange, entry, age, over, Some(failure)))
             }
         }
     }

@@ -36,6 +36,9 @@ impl Proxy {
         if exchange.asked.only_if_cached && !matches!(need, Need::Behind { .. }) {
             return self.refuse(exchange, Refusal::OnlyIfCached);
         }
+        if exchange.is_head() && !exchange.asked.no_store {
+            return self.head(exchange, &lookup, &need).await;
+        }
         if let Some(reason) = self.must_go_untouched(&exchange, &lookup, &need) {
             return self.pass(exchange, reason).await;
         }
@@ -61,9 +64,6 @@ impl Proxy {
         );
         if exchange.asked.no_store {
             Some(Reason::RequestNoStore)
-        } else if exchange.is_head() {
-            // A head alone is not worth a fill of the whole content.
-            Some(need.reason())
         } else if unnamed && exchange.rule.grants_freshness() && (lookup.trimmed || exchange.asks_for_less())
         {
             // Whoever may not share the answer must get what was asked for, to the letter.
@@ -91,7 +91,8 @@ impl Proxy {
         if let Joined::Lead(lead, _nobody) = self.flights.join(key, self.log.order(), 0, |_| true) {
             self.metrics
                 .forwarded_in_background(exchange.rule.index, Reason::Stale);
-            self.spawn_fill(Order::new(exchange, lookup, body, base), lead);
+            let others = self.alternatives(exchange, &lookup, base.as_ref());
+            self.spawn_fill(Order::new(exchange, lookup, body, base, others), lead);
         }
     }
 
@@ -118,7 +119,8 @@ impl Proxy {
                     if let Some(response) = self.look_again(exchange, &lookup, &base) {
                         return response;
                     }
-                    let order = Order::new(exchange, lookup.clone(), body.clone(), base.clone());
+                    let others = self.alternatives(exchange, &lookup, base.as_ref());
+                    let order = Order::new(exchange, lookup.clone(), body.clone(), base.clone(), others);
                     self.spawn_fill(order, lead);
                     follow
                 }

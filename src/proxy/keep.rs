@@ -12,6 +12,7 @@ use hyper::body::Body as _;
 
 use super::Proxy;
 use super::collapse::{Arrival, Lead, Phase};
+use super::exchange::Exchange;
 use super::order::{Fetched, Order};
 use super::outcome::STATUS_PLACE;
 use crate::body::stream::Broken;
@@ -65,15 +66,7 @@ impl Proxy {
         }
         let mut fields = storing::storable_fields(rule, came);
         make_place(&mut fields);
-        let selecting = Selecting::of(&fields, &exchange.head.headers, rule.ignore_origin.vary)
-            .map_err(|_star| Reason::VaryStar)?;
-        if selecting
-            .fields
-            .iter()
-            .any(|(name, _)| is_rewritten(name, &exchange.ruling.config))
-        {
-            return Err(Reason::VaryRewritten);
-        }
+        let selecting = self.selecting(exchange, &fields)?;
         let tags = self.tags(exchange, &fields).ok_or(Reason::TooManyTags)?;
         let length = answer.body().size_hint().exact();
         if length.is_some_and(|length| length > rule.max_object) {
@@ -90,6 +83,22 @@ impl Proxy {
             length,
             room: self.memory.budget().reserve(length.unwrap_or(0)),
         })
+    }
+
+    /// The nominated fields that select an answer with these fields (RFC 9111 §4.1).
+    pub(super) fn selecting(&self, exchange: &Exchange, fields: &HeaderMap) -> Result<Selecting, Reason> {
+        let ignored = exchange.rule.ignore_origin.vary;
+        let selecting =
+            Selecting::of(fields, &exchange.head.headers, ignored).map_err(|_star| Reason::VaryStar)?;
+        let config = &exchange.ruling.config;
+        if selecting
+            .fields
+            .iter()
+            .any(|(name, _)| is_rewritten(name, config))
+        {
+            return Err(Reason::VaryRewritten);
+        }
+        Ok(selecting)
     }
 
     /// Streams an answer to the followers, keeping it.

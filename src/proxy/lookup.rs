@@ -106,11 +106,7 @@ impl Proxy {
             strong_etag: entry.strong_etag(),
             validator: entry.validator(),
         };
-        let asked = Asked {
-            credentials: lookup.credentials,
-            rule_grants: exchange.rule.grants_freshness(),
-        };
-        match reuse::decide(candidate, asked, now) {
+        match reuse::decide(candidate, asked(exchange, lookup), now) {
             Reuse::Serve { age, left } => Found::Fresh(Fresh { entry, age, left }),
             Reuse::ServeStale { age, over } => Found::Other(Need::Behind { entry, age, over }),
             Reuse::Validate { reason, if_error } => {
@@ -126,6 +122,30 @@ impl Proxy {
             }
             Reuse::Forward(reason) => Found::Other(Need::Whole(reason)),
         }
+    }
+
+    /// Other responses stored under the key that the origin may find to be the one this request
+    /// should get, beside `base` (RFC 9111 §4.3.1). A strong tag names content whatever hit its
+    /// response since.
+    pub(super) fn alternatives(
+        &self,
+        exchange: &Exchange,
+        lookup: &Lookup,
+        base: Option<&Base>,
+    ) -> Vec<Arc<StoredResponse>> {
+        /// Most tags that a request asks by; each makes it longer.
+        const MOST: usize = 8;
+        let Some(slot) = self.memory.find(&lookup.key) else {
+            return Vec::new();
+        };
+        let asked = asked(exchange, lookup);
+        let others = slot.variants().iter().filter(|entry| {
+            entry.strong_etag()
+                && entry.fingerprint == exchange.rule.fingerprint
+                && base.is_none_or(|base| !Arc::ptr_eq(&base.entry, entry))
+                && reuse::may_share(&entry.terms, asked)
+        });
+        others.take(MOST).cloned().collect()
     }
 
     /// The stored response as today's rule would have stored it; `None` if it would not have.
@@ -162,6 +182,14 @@ impl Proxy {
         }));
         self.memory.replace(entry, renewed.clone());
         Some(renewed)
+    }
+}
+
+/// What a decision needs of the request.
+fn asked(exchange: &Exchange, lookup: &Lookup) -> Asked {
+    Asked {
+        credentials: lookup.credentials,
+        rule_grants: exchange.rule.grants_freshness(),
     }
 }
 

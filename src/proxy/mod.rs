@@ -10,6 +10,7 @@ mod exchange;
 mod fill;
 mod follow;
 mod forward;
+mod head;
 mod keep;
 mod lookup;
 mod operate;

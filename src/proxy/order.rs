@@ -15,6 +15,7 @@ use crate::origin::{Outgoing, RequestBody};
 use crate::policy::key::{CacheKey, CredentialState, Lookup};
 use crate::policy::storing::RequestFacts;
 use crate::policy::validation;
+use crate::store::StoredResponse;
 
 /// Everything a fill needs of the request that caused it; outlives the request.
 #[derive(Debug)]
@@ -27,10 +28,18 @@ pub(super) struct Order {
     pub body: Bytes,
     /// What may be validated instead of fetched.
     pub base: Option<Base>,
+    /// What else the origin may say this request should get: responses with strong tags.
+    pub others: Vec<Arc<StoredResponse>>,
 }
 
 impl Order {
-    pub fn new(exchange: &Arc<Exchange>, lookup: Lookup, body: Bytes, base: Option<Base>) -> Self {
+    pub fn new(
+        exchange: &Arc<Exchange>,
+        lookup: Lookup,
+        body: Bytes,
+        base: Option<Base>,
+        others: Vec<Arc<StoredResponse>>,
+    ) -> Self {
         let fields = &exchange.head.headers;
         let facts = RequestFacts {
             method: exchange.head.method.clone(),
@@ -46,6 +55,7 @@ impl Order {
             target: lookup.fill_target,
             body,
             base,
+            others,
         }
     }
 
@@ -54,7 +64,7 @@ impl Order {
     }
 
     /// The request that the fill sends: the client's, without its conditionals, ranges and
-    /// whatever is not keyed; with the stored response's validators. Says whether those are there.
+    /// whatever is not keyed; with the validators of what is stored. Says whether there are any.
     pub fn outgoing(&self, proxy: &Proxy) -> (Outgoing, bool) {
         let mut fields = self.exchange.outgoing_fields(proxy);
         for name in [
@@ -70,6 +80,8 @@ impl Order {
         let conditional = self.base.as_ref().is_some_and(|base| {
             validation::add_validators(&mut fields, &base.entry.fields, base.strong_only)
         });
+        let others = self.others.iter().map(|entry| &entry.fields);
+        let conditional = validation::add_alternatives(&mut fields, others) || conditional;
         let body = if self.body.is_empty() {
             RequestBody::Empty
         } else {

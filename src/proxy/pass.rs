@@ -9,9 +9,17 @@ use super::exchange::Exchange;
 use super::outcome::Verdict;
 use super::problem::Refusal;
 use crate::body::Body;
-use crate::origin::{OriginBody, Outgoing, RequestBody};
+use crate::clock::Now;
+use crate::origin::{OriginBody, OriginError, Outgoing, RequestBody};
 use crate::policy::Reason;
 use crate::telemetry::OutcomeKind;
+
+/// What came of a request that was forwarded as it came.
+pub(super) struct Passed {
+    pub answer: Result<Response<OriginBody>, OriginError>,
+    pub sent: Now,
+    pub received: Now,
+}
 
 impl Proxy {
     /// Forwards a request as it came and passes its answer on, storing nothing.
@@ -41,38 +49,52 @@ impl Proxy {
         body: RequestBody,
         reason: Reason,
     ) -> Response<Body> {
+        let passed = self.send_as_it_came(exchange, body).await;
+        self.serve_passed(exchange, passed, reason)
+    }
+
+    /// Asks the origin what the client asked.
+    pub(super) async fn send_as_it_came(&self, exchange: &Exchange, body: RequestBody) -> Passed {
         let sent = self.clock.now();
-        let answered = self
+        let answer = self
             .origin
             .forward(exchange.outgoing_as_it_came(self, body))
             .await;
         let received = self.clock.now();
         self.account_origin(
             &exchange.rule,
-            answered.as_ref().map(Response::status).ok(),
+            answer.as_ref().map(Response::status).ok(),
             sent,
             received,
         );
-        match answered {
-            Ok(mut answer) => {
-                self.clean_passed(exchange, &mut answer);
-                let kind = if reason.forward_word() == Some("bypass") {
-                    OutcomeKind::Bypass
-                } else {
-                    OutcomeKind::Miss
-                };
-                let origin = Some(received.mono.since(sent.mono));
-                self.serve_forwarded(
-                    exchange,
-                    answer,
-                    Verdict {
-                        origin,
-                        ..Verdict::new(kind, Some(reason))
-                    },
-                )
-            }
-            Err(error) => self.origin_failed(exchange, &error),
+        Passed {
+            answer,
+            sent,
+            received,
         }
+    }
+
+    /// Passes the answer on, or answers for an origin that gave none.
+    pub(super) fn serve_passed(&self, exchange: &Exchange, passed: Passed, reason: Reason) -> Response<Body> {
+        let mut answer = match passed.answer {
+            Ok(answer) => answer,
+            Err(error) => return self.origin_failed(exchange, &error),
+        };
+        self.clean_passed(exchange, &mut answer);
+        let kind = if reason.forward_word() == Some("bypass") {
+            OutcomeKind::Bypass
+        } else {
+            OutcomeKind::Miss
+        };
+        let origin = Some(passed.received.mono.since(passed.sent.mono));
+        self.serve_forwarded(
+            exchange,
+            answer,
+            Verdict {
+                origin,
+                ..Verdict::new(kind, Some(reason))
+            },
+        )
     }
 
     /// Cleans a passed answer; a HEAD's and a 304's `Content-Length` speak of content that is not

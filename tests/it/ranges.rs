@@ -21,7 +21,8 @@ async fn parts_come_from_the_store() {
     let larder = TestLarder::start(RULES, &origin).await;
     larder.get("/x").await;
     let old = "Tue, 15 Nov 1994 12:45:26 GMT";
-    let table: &[(&str, &[(&str, &str)], u16, Option<&str>, &str)] = &[
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], u16, Option<&'a str>, &'a str);
+    let table: &[Row<'_>] = &[
         ("bytes=0-3", &[], 206, Some("bytes 0-3/36"), "0123"),
         ("bytes=33-", &[], 206, Some("bytes 33-35/36"), "xyz"),
         ("bytes=-2", &[], 206, Some("bytes 34-35/36"), "yz"),
@@ -149,9 +150,9 @@ async fn a_cold_key_answers_a_part_while_the_whole_is_stored() {
     origin.on("/x", move |_| {
         Answer::status(200)
             .announcing(36)
-            .then(Step::Send(TEXT[..20].as_bytes().into()))
+            .then(Step::Send(TEXT.as_bytes()[..20].into()))
             .wait(&gate)
-            .then(Step::Send(TEXT[20..].as_bytes().into()))
+            .then(Step::Send(TEXT.as_bytes()[20..].into()))
     });
     let larder = TestLarder::start(RULES, &origin).await;
     let early = larder.get_with("/x", &[("Range", "bytes=5-14")]).await;

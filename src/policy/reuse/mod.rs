@@ -108,7 +108,7 @@ pub fn decide(candidate: Candidate<'_>, asked: Asked, now: Now) -> Reuse {
 /// freshness only the answer's own word opens it to credentials that nothing names; without one,
 /// `Authorization` needs what RFC 9111 §3.5 allows, and a guessed lifetime is good for nobody
 /// who says who they are.
-fn may_share(terms: &Terms, asked: Asked) -> bool {
+pub fn may_share(terms: &Terms, asked: Asked) -> bool {
     match asked.credentials {
         CredentialState::Absent | CredentialState::Named => true,
         CredentialState::UnnamedAuthorization | CredentialState::Unnamed if asked.rule_grants => terms.public,

@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::fields::cache_control::CacheControl;
 use crate::fields::etag::{self, EntityTag, NoneMatch};
@@ -109,6 +109,78 @@ pub fn add_validators(request: &mut HeaderMap, stored: &HeaderMap, strong_only: 
         copy(stored, &header::LAST_MODIFIED, request, header::IF_MODIFIED_SINCE);
     }
     tag_counts || date_counts
+}
+
+/// Adds the strong tags of other stored responses to a request's `If-None-Match`: a 304 that names
+/// one of them answers this request too (RFC 9111 §4.3.1). Says whether there is any.
+///
+/// A date names no response, so beside validators without a tag nothing is added: the origin would
+/// look at the tags alone (RFC 9110 §13.1.3).
+pub fn add_alternatives<'a>(
+    request: &mut HeaderMap,
+    others: impl IntoIterator<Item = &'a HeaderMap>,
+) -> bool {
+    if request.contains_key(header::IF_MODIFIED_SINCE) && !request.contains_key(header::IF_NONE_MATCH) {
+        return false;
+    }
+    let mut value = request
+        .get(header::IF_NONE_MATCH)
+        .map_or_else(Vec::new, |tag| tag.as_bytes().to_vec());
+    let before = value.len();
+    for tag in others.into_iter().filter_map(EntityTag::of) {
+        if !tag.is_strong() {
+            continue;
+        }
+        if !value.is_empty() {
+            value.extend_from_slice(b", ");
+        }
+        value.extend_from_slice(tag.opaque());
+    }
+    let added = value.len() > before;
+    if let Ok(value) = HeaderValue::try_from(value)
+        && added
+    {
+        request.insert(header::IF_NONE_MATCH, value);
+    }
+    added
+}
+
+/// Whether a 304 names this stored response by its strong tag.
+pub fn names(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
+    let (theirs, ours) = (EntityTag::of(not_modified), EntityTag::of(stored));
+    theirs
+        .zip(ours)
+        .is_some_and(|(theirs, ours)| ours.strong_eq(&theirs))
+}
+
+/// What a 200 to HEAD says of the answer stored for GET (RFC 9111 §4.3.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadSays {
+    /// It still holds; its fields are updated.
+    Same,
+    /// It does not: it is stale from now on.
+    Differs,
+}
+
+/// Compares the validators and the length that came with what is stored; what did not come says
+/// nothing.
+pub fn compare_head(stored: &HeaderMap, length: u64, head: &HeaderMap) -> HeadSays {
+    let same_tag = match EntityTag::of(head) {
+        Some(theirs) => EntityTag::of(stored).is_some_and(|ours| ours.weak_eq(&theirs)),
+        None => true,
+    };
+    let same_date = match head.get(header::LAST_MODIFIED) {
+        Some(_) => last_modified(stored).is_some() && last_modified(stored) == last_modified(head),
+        None => true,
+    };
+    let same_length = head
+        .get(header::CONTENT_LENGTH)
+        .is_none_or(|theirs| theirs.as_bytes() == length.to_string().as_bytes());
+    if same_tag && same_date && same_length {
+        HeadSays::Same
+    } else {
+        HeadSays::Differs
+    }
 }
 
 fn copy(from: &HeaderMap, name: &HeaderName, to: &mut HeaderMap, new_name: HeaderName) {

@@ -272,3 +272,95 @@ fn a_304_carries_only_what_the_rfc_lists() {
         "§15.4.5, last paragraph"
     );
 }
+
+#[test]
+fn other_stored_tags_stand_beside_the_first() {
+    let strong = message(&[("etag", "\"b\"")]);
+    let weak = message(&[("etag", "W/\"c\"")]);
+    let none = HeaderMap::new();
+    let table: &[(Lines<'_>, &[&HeaderMap], Option<&str>, &str)] = &[
+        (&[], &[], None, "none to ask by"),
+        (&[], &[&strong], Some("\"b\""), "§4.3.1: a list of one"),
+        (
+            &[("if-none-match", "\"a\"")],
+            &[&strong, &weak, &none],
+            Some("\"a\", \"b\""),
+            "§4.3.1: strong ones alone, for a weak one names no content",
+        ),
+        (
+            &[("if-modified-since", "x")],
+            &[&strong],
+            None,
+            "RFC 9110 §13.1.3: a tag would have the date overlooked",
+        ),
+        (
+            &[("if-none-match", "W/\"a\""), ("if-modified-since", "x")],
+            &[&strong],
+            Some("W/\"a\", \"b\""),
+            "beside a tag the date is overlooked anyway",
+        ),
+    ];
+    for (request, others, expected, why) in table {
+        let mut request = message(request);
+        let before = request.clone();
+        let added = add_alternatives(&mut request, others.iter().copied());
+        let tags = request.get(header::IF_NONE_MATCH).map(|v| v.to_str().unwrap());
+        assert_eq!(tags, *expected, "{why}");
+        assert_eq!(added, request != before, "{why}");
+    }
+}
+
+#[test]
+fn a_304_names_what_has_its_strong_tag() {
+    let table = [
+        ("\"a\"", "\"a\"", true),
+        ("\"a\"", "\"b\"", false),
+        ("W/\"a\"", "\"a\"", false),
+        ("\"a\"", "W/\"a\"", false),
+    ];
+    for (theirs, ours, expected) in table {
+        let (theirs, ours) = (message(&[("etag", theirs)]), message(&[("etag", ours)]));
+        assert_eq!(names(&theirs, &ours), expected, "{theirs:?} {ours:?}");
+    }
+    assert!(!names(&HeaderMap::new(), &HeaderMap::new()));
+}
+
+#[test]
+fn a_head_confirms_or_contradicts_what_is_stored() {
+    use HeadSays::{Differs, Same};
+    let (one, two) = ("Tue, 15 Nov 1994 12:45:26 GMT", "Tue, 15 Nov 1994 12:45:27 GMT");
+    let stored = [("etag", "\"a\""), ("last-modified", one)];
+    let table: &[(Lines<'_>, HeadSays, &str)] = &[
+        (&[], Same, "§4.3.5: nothing received, nothing to differ"),
+        (&[("etag", "\"a\"")], Same, "§4.3.5: the same tag"),
+        (&[("etag", "W/\"a\"")], Same, "§4.3.5: matching, weakly"),
+        (&[("etag", "\"b\"")], Differs, "§4.3.5: another tag"),
+        (&[("last-modified", one)], Same, "§4.3.5: the same date"),
+        (&[("last-modified", two)], Differs, "§4.3.5: another date"),
+        (
+            &[("etag", "\"a\""), ("last-modified", two)],
+            Differs,
+            "§4.3.5: any of them",
+        ),
+        (&[("content-length", "5")], Same, "§4.3.5: the same length"),
+        (&[("content-length", "6")], Differs, "§4.3.5: another length"),
+        (
+            &[("etag", "\"a\""), ("content-length", "6")],
+            Differs,
+            "§4.3.5: another length under the same tag",
+        ),
+    ];
+    for (head, expected, why) in table {
+        assert_eq!(
+            compare_head(&message(&stored), 5, &message(head)),
+            *expected,
+            "{why}"
+        );
+    }
+    let bare = HeaderMap::new();
+    assert_eq!(compare_head(&bare, 5, &message(&[("etag", "\"a\"")])), Differs);
+    assert_eq!(
+        compare_head(&bare, 5, &message(&[("last-modified", one)])),
+        Differs
+    );
+}
