@@ -91,8 +91,7 @@ impl Proxy {
         answer: &Response<OriginBody>,
         fetched: &Fetched,
     ) -> bool {
-        let mut update = answer.headers().clone();
-        connection::strip_response(&mut update);
+        let update = self.update(answer.headers());
         let mut fields = validation::freshen(&entry.fields, &update);
         make_place(&mut fields);
         let times = storing::times(order.rule(), &fields, fetched.sent, fetched.received);
@@ -202,6 +201,19 @@ impl Proxy {
         connection::strip_response(fields);
         fields.remove(header::CONTENT_LENGTH);
         self.pseudonym.append(fields, http::Version::HTTP_11);
+        self.add_date(fields);
+    }
+
+    /// The fields of a 304, or of a HEAD's answer, that what is stored is updated by. Without `Date`
+    /// the age would go on counting from the one that is stored.
+    pub(super) fn update(&self, answer: &HeaderMap) -> HeaderMap {
+        let mut update = answer.clone();
+        connection::strip_response(&mut update);
+        self.add_date(&mut update);
+        update
+    }
+
+    fn add_date(&self, fields: &mut HeaderMap) {
         if !fields.contains_key(header::DATE)
             && let Some(date) = http_date::format(self.clock.now().wall)
         {

@@ -13,7 +13,6 @@ use super::keep::make_place;
 use super::lookup::Need;
 use super::pass::Passed;
 use crate::body::Body;
-use crate::fields::connection;
 use crate::origin::RequestBody;
 use crate::policy::Reason;
 use crate::policy::key::{CredentialState, Lookup};
@@ -91,9 +90,7 @@ impl Proxy {
         passed: &Passed,
         head: &HeaderMap,
     ) -> Option<Parts> {
-        let mut update = head.clone();
-        connection::strip_response(&mut update);
-        let mut fields = validation::freshen(&entry.fields, &update);
+        let mut fields = validation::freshen(&entry.fields, &self.update(head));
         make_place(&mut fields);
         let times = storing::times(&exchange.rule, &fields, passed.sent, passed.received);
         let facts = RequestFacts {

@@ -30,4 +30,5 @@ mod shop;
 mod streaming;
 mod upgrades;
 mod validation;
+mod variants;
 mod writes;

@@ -129,3 +129,15 @@ async fn a_forward_that_is_no_fill_keeps_its_conditions() {
         assert_eq!(seen.field(name), Some(value), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_304_without_a_date_counts_from_when_it_came() {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", |seen| tagged(seen).field("Cache-Control", "max-age=60"));
+    let larder = TestLarder::start("", &origin).await;
+    larder.get("/x").await;
+    larder.advance(Duration::from_secs(61));
+    assert_eq!(larder.get("/x").await.reason(), "stale");
+    assert_eq!(larder.get("/x").await.reason(), "hit");
+    assert_eq!(origin.total(), 2);
+}
