@@ -16,3 +16,4 @@ pub mod list;
 pub mod range;
 pub mod vary;
 pub mod via;
+pub mod weighted;

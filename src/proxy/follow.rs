@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::Response;
+use http::{HeaderMap, Response};
 
 use super::Proxy;
 use super::collapse::{Arrival, Follow, ForLeader, LeaderAnswer, Phase};
@@ -70,7 +70,7 @@ impl Proxy {
     ) -> Followed {
         let leader = follow.is_leader();
         let fields = &exchange.head.headers;
-        if !leader && !arrival.selecting.matches(fields) {
+        if !leader && !is_for(&arrival.selecting, fields) {
             return Followed::NotForUs(arrival.selecting.for_request(fields));
         }
         if !leader && !self.untouched_since(&arrival.tags, &arrival.path, follow.flight.stamp) {
@@ -91,7 +91,7 @@ impl Proxy {
     ) -> Followed {
         let leader = follow.is_leader();
         let fields = &exchange.head.headers;
-        if !entry.selecting.matches(fields) {
+        if !is_for(&entry.selecting, fields) {
             return Followed::NotForUs(entry.selecting.for_request(fields));
         }
         if !leader && !self.untouched_since(&entry.tags, &entry.path, follow.flight.stamp) {
@@ -114,7 +114,7 @@ impl Proxy {
         failure: Reason,
     ) -> Followed {
         let fields = &exchange.head.headers;
-        if !entry.selecting.matches(fields) {
+        if !is_for(&entry.selecting, fields) {
             return Followed::NotForUs(entry.selecting.for_request(fields));
         }
         match self.excused(exchange, entry, failure) {
@@ -170,4 +170,9 @@ impl Proxy {
             }
         }
     }
+}
+
+/// Whether an answer that is selected so is for a request with these fields.
+fn is_for(selecting: &Selecting, request: &HeaderMap) -> bool {
+    selecting.matches(request) || selecting.speaks_to(request)
 }

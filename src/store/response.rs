@@ -146,6 +146,11 @@ fn complete_tags(parts: &Parts) -> Box<[TagId]> {
 fn weight_of(parts: &Parts) -> u64 {
     let shared = |bytes: &Bytes| weight::block(bytes.len()) + weight::block(weight::SHARED);
     let selecting = &*parts.selecting.fields;
+    let language = parts
+        .selecting
+        .language
+        .as_ref()
+        .map_or(0, |language| weight::block(language.len()));
     let nominated = |(name, value): &(HeaderName, Option<Box<[u8]>>)| {
         weight::name(name) + weight::block(value.as_ref().map_or(0, |value| value.len()))
     };
@@ -158,6 +163,7 @@ fn weight_of(parts: &Parts) -> u64 {
     weight::block(size_of::<StoredResponse>() + 16)
         + shared(parts.key.canonical())
         + weight::fields(&parts.fields)
+        + language
         + weight::block(size_of_val(selecting))
         + selecting.iter().map(nominated).sum::<u64>()
         + weight::block(size_of_val(&*parts.tags))

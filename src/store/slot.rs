@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::StoredResponse;
+use crate::policy::vary::Selecting;
 
 /// What a slot adds to its variants, bytes: itself and its place in the cache.
 const OVERHEAD: u64 = 176;
@@ -60,11 +61,14 @@ impl Slot {
         }
     }
 
-    /// The newest variant that a request with these fields selects (RFC 9111 §4.1).
+    /// The newest variant that a request with these fields selects (RFC 9111 §4.1); where none
+    /// does, the newest in the language of its first choice.
     pub fn select(&self, request: &HeaderMap) -> Option<&Arc<StoredResponse>> {
-        self.variants()
-            .iter()
-            .find(|variant| variant.selecting.matches(request))
+        let newest = |suits: fn(&Selecting, &HeaderMap) -> bool| {
+            let mut variants = self.variants().iter();
+            variants.find(|variant| suits(&variant.selecting, request))
+        };
+        newest(Selecting::matches).or_else(|| newest(Selecting::speaks_to))
     }
 
     /// `variants` with `new` first, in place of the one that is selected alike, cut to `most`

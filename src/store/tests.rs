@@ -97,10 +97,10 @@ fn response(at: &str, size: usize) -> Arc<StoredResponse> {
 
 /// A variant for requests with `Accept-Language: language`, fetched at `stamp` and `ms`.
 fn variant(at: &str, language: &str, stamp: u64, ms: u64) -> Arc<StoredResponse> {
-    let value = Some(language.as_bytes().into());
-    let selecting = Selecting {
-        fields: Box::new([(http::header::ACCEPT_LANGUAGE, value)]),
-    };
+    let name = http::header::ACCEPT_LANGUAGE;
+    let request = HeaderMap::from_iter([(name.clone(), language.parse().unwrap())]);
+    let answer = HeaderMap::from_iter([(http::header::VARY, HeaderValue::from(name))]);
+    let selecting = Selecting::of(&answer, &request, false).unwrap();
     let mark = Mark {
         position: None,
         stamp: Order(stamp),

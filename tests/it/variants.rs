@@ -189,3 +189,30 @@ async fn a_head_is_answered_from_what_is_stale_when_the_origin_fails() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_clients_prefer_is_compared_by_what_it_means() {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", |seen| {
+        Answer::ok(format!("{}", seen.before))
+            .field("Vary", "Accept-Language")
+            .field("Vary", "Accept-Encoding")
+            .field("Content-Language", "de")
+            .field("Cache-Control", "max-age=60")
+    });
+    let larder = TestLarder::start("", &origin).await;
+    let ask = |language: &'static str, coding: &'static str| {
+        let fields = [("Accept-Language", language), ("Accept-Encoding", coding)];
+        let larder = &larder;
+        async move { larder.get_with("/x", &fields).await.text().to_owned() }
+    };
+    assert_eq!(ask("en, de;q=0.5", "gzip, br").await, "0");
+    assert_eq!(ask(" DE ; q=0.500,EN", "br,x-gzip,zstd;q=0").await, "0");
+    assert_eq!(
+        ask("fr;q=0.5, de;q=1.0", "gzip, br").await,
+        "0",
+        "its first choice"
+    );
+    assert_eq!(ask("de", "gzip").await, "1", "not without the codings");
+    assert_eq!(ask("fr, de;q=0.5", "gzip, br").await, "2", "its second choice");
+}

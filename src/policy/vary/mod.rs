@@ -1,21 +1,41 @@
 //! Selecting a stored response by the fields that its `Vary` nominates (RFC 9111 §4.1).
 //!
-//! Two requests match where their nominated fields differ only in whitespace around commas, in
-//! how members are spread over lines, and, for fields known to ignore it, in case. The order of
-//! members counts.
+//! Two requests match where their nominated fields differ only in whitespace around commas and in
+//! how members are spread over lines; where a field is a list of weighted preferences, such as
+//! `Accept-Language`, what it means is compared. A request whose first choice is the language that
+//! a stored response is in matches that response too.
 
 use http::{HeaderMap, HeaderName, header};
 
+use crate::fields::weighted::Preferences;
 use crate::fields::{list, vary};
 
 #[cfg(test)]
 mod tests;
 
 /// The nominated fields of a stored response with the normalised values its request had.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default)]
 pub struct Selecting {
     /// In order of names.
     pub fields: Box<[Nominated]>,
+    /// The language the response is in, where that is one and selects it.
+    pub language: Option<Box<[u8]>>,
+}
+
+/// Selected alike: by the same values. In which language the answer came makes no difference, or
+/// an answer would not replace the one before it.
+impl PartialEq for Selecting {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields == other.fields
+    }
+}
+
+impl Eq for Selecting {}
+
+impl std::hash::Hash for Selecting {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.fields.hash(state);
+    }
 }
 
 /// A nominated field: its name and normalised value; `None` where the request lacked it.
@@ -38,16 +58,33 @@ impl Selecting {
             names.push(header::ACCEPT_ENCODING);
             names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
         }
+        let language = language(answer).filter(|_| names.contains(&header::ACCEPT_LANGUAGE));
         let fields = names.into_iter().map(|name| valued(name, request)).collect();
-        Ok(Selecting { fields })
+        Ok(Selecting { fields, language })
     }
 
     /// Whether a request with these fields selects the stored response. Allocates nothing.
     pub fn matches(&self, request: &HeaderMap) -> bool {
-        self.fields.iter().all(|(name, value)| match value {
-            None => !request.contains_key(name),
-            Some(value) => request.contains_key(name) && has_value(request, name, value),
-        })
+        self.fields.iter().all(|field| has(request, field))
+    }
+
+    /// Whether a request with these fields has the language of the stored response as its first
+    /// choice, and selects it by everything else.
+    ///
+    /// An origin that has an answer in that language can have none that the client likes better.
+    pub fn speaks_to(&self, request: &HeaderMap) -> bool {
+        let Some(language) = &self.language else {
+            return false;
+        };
+        let suits = |name: &HeaderName| {
+            *name == header::ACCEPT_LANGUAGE
+                && Preferences::of(request, name)
+                    .and_then(|preferences| preferences.first_choice())
+                    .is_some_and(|first| first.eq_ignore_ascii_case(language))
+        };
+        self.fields
+            .iter()
+            .all(|field| has(request, field) || suits(&field.0))
     }
 
     /// The same nominated fields with another request's values: what the variant for that request
@@ -58,8 +95,22 @@ impl Selecting {
             .iter()
             .map(|(name, _)| valued(name.clone(), request))
             .collect();
-        Selecting { fields }
+        Selecting {
+            fields,
+            language: None,
+        }
     }
+}
+
+/// The one language that an answer is in (RFC 9110 §8.5).
+fn language(answer: &HeaderMap) -> Option<Box<[u8]>> {
+    let lines = answer.get_all(header::CONTENT_LANGUAGE).iter();
+    let mut languages = lines.flat_map(|line| list::members(line.as_bytes()));
+    let only = languages.next()?;
+    languages
+        .next()
+        .is_none()
+        .then(|| only.to_ascii_lowercase().into())
 }
 
 /// Whether content is in any coding but `identity` (RFC 9110 §8.4).
@@ -72,10 +123,23 @@ fn is_coded(answer: &HeaderMap) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VaryStar;
 
-/// A field's name with its normalised value: members trimmed, joined by bare commas.
+/// Whether a request has this value of a nominated field.
+fn has(request: &HeaderMap, (name, value): &Nominated) -> bool {
+    match value {
+        None => !request.contains_key(name),
+        Some(value) => request.contains_key(name) && has_value(request, name, value),
+    }
+}
+
+/// A field's name with its normalised value: what it means, or else its members trimmed and joined
+/// by bare commas.
 fn valued(name: HeaderName, request: &HeaderMap) -> Nominated {
     if !request.contains_key(&name) {
         return (name, None);
+    }
+    if let Some(preferences) = preferences(&name, request) {
+        let canonical = preferences.canonical();
+        return (name, Some(canonical));
     }
     let mut value = Vec::new();
     for member in members(request, &name) {
@@ -84,15 +148,25 @@ fn valued(name: HeaderName, request: &HeaderMap) -> Nominated {
         }
         value.extend_from_slice(member);
     }
-    if ignores_case(&name) {
+    if is_weighted(&name) {
         value.make_ascii_lowercase();
     }
     (name, Some(value.into_boxed_slice()))
 }
 
+/// The preferences that a field lists, where it is of that kind and can be read as such.
+fn preferences<'r>(name: &HeaderName, request: &'r HeaderMap) -> Option<Preferences<'r>> {
+    is_weighted(name)
+        .then(|| Preferences::of(request, name))
+        .flatten()
+}
+
 /// Whether the request's normalised value is `stored`, compared member by member.
 fn has_value(request: &HeaderMap, name: &HeaderName, stored: &[u8]) -> bool {
-    let folded = ignores_case(name);
+    if let Some(preferences) = preferences(name, request) {
+        return preferences.is_canonically(stored);
+    }
+    let folded = is_weighted(name);
     let mut rest = stored;
     for (at, member) in members(request, name).enumerate() {
         if at > 0 {
@@ -124,9 +198,8 @@ fn members<'r>(request: &'r HeaderMap, name: &HeaderName) -> impl Iterator<Item 
         .flat_map(|line| list::members(line.as_bytes()))
 }
 
-/// Fields whose whole values ignore case: codings, language ranges, charsets and their weights
-/// (RFC 9110 §12.5).
-fn ignores_case(name: &HeaderName) -> bool {
+/// Fields that list codings, language ranges or charsets with weights, in any case (RFC 9110 §12.5).
+fn is_weighted(name: &HeaderName) -> bool {
     [
         header::ACCEPT_ENCODING,
         header::ACCEPT_LANGUAGE,

@@ -98,6 +98,41 @@ fn requests_match_where_nominated_fields_mean_the_same() {
             "§12.5.3",
         ),
         (
+            "accept-encoding",
+            &[("accept-encoding", "gzip, br")],
+            &[("accept-encoding", "br;q=1, x-gzip, zstd;q=0")],
+            true,
+            "RFC 9110 §12.5.3: the same codings",
+        ),
+        (
+            "accept-encoding",
+            &[("accept-encoding", "gzip, br")],
+            &[("accept-encoding", "gzip")],
+            false,
+            "RFC 9110 §12.5.3: fewer codings",
+        ),
+        (
+            lang,
+            &[(lang, "en, de")],
+            &[(lang, "de"), (lang, " EN")],
+            true,
+            "RFC 9110 §12.5.4: order, lines and case",
+        ),
+        (
+            lang,
+            &[(lang, "en, de;q=0.5")],
+            &[(lang, "en;q=0.5, de")],
+            false,
+            "RFC 9110 §12.5.4: other weights",
+        ),
+        (
+            lang,
+            &[(lang, "en;level=1")],
+            &[(lang, "EN;level=1")],
+            true,
+            "not readable as preferences: compared as written, but for case",
+        ),
+        (
             "accept",
             &[("accept", "text/html")],
             &[("accept", "Text/html")],
@@ -201,4 +236,79 @@ fn a_coded_answer_is_selected_by_accept_encoding_whatever_its_vary_says() {
         assert_eq!(selecting.matches(&other), *shared, "{answer:?}");
         assert_eq!(selecting.matches(&without), *shared, "{answer:?}");
     }
+}
+
+#[test]
+fn a_first_choice_selects_an_answer_in_that_language() {
+    let lang = "accept-language";
+    let asked = message(&[(lang, "en, de"), ("foo", "1")]);
+    let both = &[("vary", "accept-language, foo")];
+    let table: &[(Lines<'_>, Lines<'_>, bool, &str)] = &[
+        (
+            &[("content-language", "de")],
+            &[(lang, "fr;q=0.5, de"), ("foo", "1")],
+            true,
+            "its first choice",
+        ),
+        (
+            &[("content-language", "DE")],
+            &[(lang, "de"), ("foo", "1")],
+            true,
+            "in any case",
+        ),
+        (
+            &[("content-language", "de")],
+            &[(lang, "fr, de;q=0.5"), ("foo", "1")],
+            false,
+            "its second",
+        ),
+        (
+            &[("content-language", "de")],
+            &[(lang, "fr, de"), ("foo", "1")],
+            false,
+            "one of two",
+        ),
+        (
+            &[("content-language", "de")],
+            &[(lang, "de"), ("foo", "2")],
+            false,
+            "another field differs",
+        ),
+        (
+            &[("content-language", "de-AT")],
+            &[(lang, "de"), ("foo", "1")],
+            false,
+            "a dialect is another",
+        ),
+        (
+            &[("content-language", "de, en")],
+            &[(lang, "de"), ("foo", "1")],
+            false,
+            "in two languages",
+        ),
+        (&[], &[(lang, "de"), ("foo", "1")], false, "nobody knows in which"),
+        (
+            &[("content-language", "de")],
+            &[("foo", "1")],
+            false,
+            "no preference",
+        ),
+    ];
+    for (answer, request, expected, why) in table {
+        let mut answer = message(answer);
+        answer.extend(message(both));
+        let selecting = Selecting::of(&answer, &asked, false).unwrap();
+        assert_eq!(selecting.speaks_to(&message(request)), *expected, "{why}");
+        assert!(!selecting.matches(&message(request)), "{why}: only by language");
+    }
+}
+
+#[test]
+fn an_answer_in_another_language_replaces_the_one_before() {
+    let asked = message(&[("accept-language", "en, de")]);
+    let of = |language| {
+        let answer = message(&[("vary", "accept-language"), ("content-language", language)]);
+        Selecting::of(&answer, &asked, false).unwrap()
+    };
+    assert_eq!(of("de"), of("en"));
 }
