@@ -128,6 +128,39 @@ impl Exchange {
         }
     }
 
+    /// The same request as a GET, with the rule that answers one.
+    pub fn as_get(&self) -> Exchange {
+        let mut head = self.head.clone();
+        head.method = Method::GET;
+        for name in [
+            header::CONTENT_LENGTH,
+            header::TRANSFER_ENCODING,
+            header::CONTENT_TYPE,
+        ] {
+            head.headers.remove(name);
+        }
+        let matched = self
+            .ruling
+            .config
+            .rules
+            .find(&Method::GET, self.host(), head.uri.path());
+        let (rule, captures) = (matched.rule.clone(), matched.captures);
+        Exchange {
+            ruling: self.ruling.clone(),
+            asked: RequestDirectives::scan(&head.headers),
+            head,
+            rule,
+            captures,
+            started: self.started,
+            connection: self.connection.clone(),
+            busy: None,
+            json: None,
+            room: None,
+            request_id: self.request_id.clone(),
+            body: Content::Empty,
+        }
+    }
+
     /// Whether the request may change something at the origin: an unsafe method that no rule
     /// declares a read, or one that an override field turns into such a method.
     pub fn is_write(&self) -> bool {

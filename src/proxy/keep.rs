@@ -221,6 +221,11 @@ impl Keep {
         self.room.is_some()
     }
 
+    /// Whether the origin itself said how long the answer is fresh, and that is some time.
+    pub(super) fn is_stated(&self) -> bool {
+        !self.terms.heuristic && !self.terms.lifetime.is_zero()
+    }
+
     fn arrival(&self, head: &Head, not_stored: Option<Reason>) -> Arrival {
         Arrival {
             status: head.status,

@@ -12,6 +12,7 @@ mod follow;
 mod forward;
 mod head;
 mod keep;
+mod located;
 mod lookup;
 mod operate;
 mod order;

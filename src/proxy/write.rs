@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Proxy;
 use super::exchange::Exchange;
+use super::order::Fetched;
 use super::outcome::Verdict;
 use super::problem::Refusal;
 use crate::body::Body;
@@ -32,11 +33,16 @@ impl Proxy {
         let task = self.clone().write_to_end(exchange.clone(), body, sender);
         self.tasks.spawn(task);
         let mut response = match receiver.await {
-            Ok(Ok(mut answer)) => {
+            Ok(Ok(Written { mut answer, fetched })) => {
                 self.clean_answer(answer.headers_mut());
-                let reason = self.write_reason(&exchange);
-                let verdict = Verdict::new(OutcomeKind::Bypass, Some(reason));
-                self.serve_forwarded(&exchange, answer, verdict)
+                match self.serve_located(&exchange, answer, fetched).await {
+                    Ok(response) => response,
+                    Err(answer) => {
+                        let reason = self.write_reason(&exchange);
+                        let verdict = Verdict::new(OutcomeKind::Bypass, Some(reason));
+                        self.serve_forwarded(&exchange, answer, verdict)
+                    }
+                }
             }
             Ok(Err(error)) => self.origin_failed(&exchange, &error),
             Err(_died) => self.refuse_shared(&exchange, Refusal::Internal),
@@ -59,7 +65,7 @@ impl Proxy {
         self: Arc<Self>,
         exchange: Arc<Exchange>,
         body: RequestBody,
-        mut release: oneshot::Sender<Result<Response<OriginBody>, OriginError>>,
+        mut release: oneshot::Sender<Result<Written, OriginError>>,
     ) {
         let mut announcement = Announcement {
             proxy: &self,
@@ -67,6 +73,7 @@ impl Proxy {
             made: false,
         };
         let sent = self.clock.now();
+        let before = self.log.order();
         let answered = tokio::select! {
             biased;
             answered = self.origin.forward(exchange.outgoing_as_it_came(&self, body)) => answered,
@@ -79,10 +86,8 @@ impl Proxy {
             sent,
             received,
         );
-        match &answered {
-            Ok(answer) => {
-                announcement.make(WriteOutcome::Answered(answer.status()), Some(answer.headers()));
-            }
+        let own = match &answered {
+            Ok(answer) => announcement.make(WriteOutcome::Answered(answer.status()), Some(answer.headers())),
             Err(error) => announcement.make(
                 match error.sent {
                     Sent::Nothing => WriteOutcome::NotSent,
@@ -90,7 +95,13 @@ impl Proxy {
                 },
                 None,
             ),
-        }
+        };
+        // After its own event: what the answer shows is what that event announced, unless another
+        // came between.
+        let mark = self.log.mark(sent);
+        let alone = mark.stamp.count() == before.count() + own;
+        let fetched = alone.then_some(Fetched { mark, sent, received });
+        let answered = answered.map(|answer| Written { answer, fetched });
         // Only now: whoever has the answer may rely on everyone seeing the write. A client that
         // went away takes its answer with it.
         drop(release.send(answered));
@@ -106,11 +117,11 @@ impl Proxy {
         }
     }
 
-    /// Appends what a write invalidates; returns when the log has it.
+    /// Appends what a write invalidates; returns when the log has it, with how many events it has.
     ///
     /// Fields that override method or path make two writes of one: which one the origin acted on
     /// is not known here.
-    fn announce(&self, exchange: &Exchange, outcome: WriteOutcome, answer: Option<&HeaderMap>) {
+    fn announce(&self, exchange: &Exchange, outcome: WriteOutcome, answer: Option<&HeaderMap>) -> u64 {
         let fields = &exchange.head.headers;
         let methods: Vec<Method> = std::iter::once(exchange.head.method.clone())
             .chain(key::overriding_methods(fields))
@@ -130,8 +141,9 @@ impl Proxy {
                 }
             }
         }
-        self.append_write(exchange, touched.hard, Strength::Hard);
-        self.append_write(exchange, touched.soft, Strength::Soft);
+        let hard = self.append_write(exchange, touched.hard, Strength::Hard);
+        let soft = self.append_write(exchange, touched.soft, Strength::Soft);
+        hard + soft
     }
 
     /// What RFC 9111 §4.4 invalidates by itself: the target, and what the answer's `Location` and
@@ -189,9 +201,9 @@ impl Proxy {
         }
     }
 
-    fn append_write(&self, exchange: &Exchange, mut matter: Matter, strength: Strength) {
+    fn append_write(&self, exchange: &Exchange, mut matter: Matter, strength: Strength) -> u64 {
         if matter == Matter::default() {
-            return;
+            return 0;
         }
         let mut seen = std::collections::HashSet::new();
         matter.tags.retain(|tag| seen.insert(tag.clone()));
@@ -204,7 +216,15 @@ impl Proxy {
         let soft = strength == Strength::Soft;
         self.metrics
             .invalidated(Source::Write, telemetry::Strength::soft(soft));
+        1
     }
+}
+
+/// A write that was answered.
+struct Written {
+    answer: Response<OriginBody>,
+    /// When, and as of which event; `None` where other events came between.
+    fetched: Option<Fetched>,
 }
 
 /// What a write touches, by how hard.
@@ -243,9 +263,9 @@ struct Announcement<'a> {
 }
 
 impl Announcement<'_> {
-    fn make(&mut self, outcome: WriteOutcome, answer: Option<&HeaderMap>) {
+    fn make(&mut self, outcome: WriteOutcome, answer: Option<&HeaderMap>) -> u64 {
         self.made = true;
-        self.proxy.announce(self.exchange, outcome, answer);
+        self.proxy.announce(self.exchange, outcome, answer)
     }
 }
 

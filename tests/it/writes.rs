@@ -478,3 +478,76 @@ async fn post_to_an_origin_that_closes_idle_connections(each: u64) {
         "arrived, and distinct: none doubled"
     );
 }
+
+/// A POST answered with what a GET would get, and with these fields beside.
+async fn after_located_post(
+    yaml: &str,
+    fields: &'static [(&'static str, &'static str)],
+) -> (TestOrigin, TestLarder) {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", move |seen| {
+        let answer = Answer::ok(format!("{} {}", seen.method, seen.before));
+        fields
+            .iter()
+            .fold(answer, |answer, (name, value)| answer.field(name, value))
+    });
+    let larder = TestLarder::start(yaml, &origin).await;
+    let post = larder.request("POST", "/x?q=1", &[], b"new").await;
+    assert_eq!((post.status, post.text()), (200, "POST 0"));
+    (origin, larder)
+}
+
+#[tokio::test]
+async fn the_answer_to_a_post_that_is_its_targets_own_answers_later_gets() {
+    let fields = &[("Content-Location", "/x?q=1"), ("Cache-Control", "max-age=60")];
+    let (origin, larder) = after_located_post("", fields).await;
+    let hit = larder.get("/x?q=1").await;
+    assert_eq!((hit.reason().as_str(), hit.text()), ("hit", "POST 0"));
+    assert_eq!(larder.get("/x").await.text(), "GET 1", "another target");
+    larder.request("PUT", "/x?q=1", &[], b"newer").await;
+    let after = larder.get("/x?q=1").await;
+    assert_eq!(after.reason(), "invalidated");
+    assert_eq!(origin.total(), 4);
+}
+
+#[tokio::test]
+async fn the_answer_to_a_post_is_not_stored_unless_it_says_where_it_is_and_how_long() {
+    let table: &[&'static [(&'static str, &'static str)]] = &[
+        &[("Cache-Control", "max-age=60")],
+        &[("Content-Location", "/y"), ("Cache-Control", "max-age=60")],
+        &[("Content-Location", "/x?q=1")],
+        &[("Content-Location", "/x?q=1"), ("Cache-Control", "no-store")],
+        &[
+            ("Content-Location", "/x?q=1"),
+            ("Last-Modified", "Tue, 15 Nov 1994 12:45:26 GMT"),
+        ],
+    ];
+    for fields in table {
+        let (_origin, larder) = after_located_post("", fields).await;
+        assert_eq!(larder.get("/x?q=1").await.text(), "GET 1", "{fields:?}");
+    }
+    // A rule's `ttl` is for what a GET brings.
+    let rule = "rules:\n  - { match: 'GET /x', ttl: 1h }\n";
+    let fields = &[("Content-Location", "/x?q=1"), ("Cache-Control", "max-age=60")];
+    let (_origin, larder) = after_located_post(rule, fields).await;
+    assert_eq!(larder.get("/x?q=1").await.text(), "GET 1");
+}
+
+#[tokio::test]
+async fn the_answer_to_a_post_is_not_stored_when_another_write_came_meanwhile() {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", |seen| {
+        Answer::ok(format!("{} {}", seen.method, seen.before))
+            .field("Content-Location", "/x")
+            .field("Cache-Control", "max-age=60")
+    });
+    let larder = TestLarder::start("", &origin).await;
+    let hold = origin.hold("/x");
+    let mut post = larder.connect().await;
+    post.send_request("POST", "/x", &[], b"new").await;
+    origin.seen("/x", 1).await;
+    larder.request("DELETE", "/other", &[], b"").await;
+    hold.release();
+    assert_eq!(post.response_to("POST").await.text(), "POST 0");
+    assert_eq!(larder.get("/x").await.text(), "GET 1");
+}

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, StatusCode, header};
 
 use crate::clock::Now;
@@ -316,6 +317,33 @@ pub fn storable_fields(rule: &Rule, fields: &HeaderMap) -> HeaderMap {
         }
     }
     kept
+}
+
+/// Whether an answer says that it is what a GET of this very target would get (RFC 9110 §8.7): its
+/// `Content-Location` is the target, written as a path or with scheme and authority.
+pub fn is_located_at(authority: &str, target: &PathAndQuery, fields: &HeaderMap) -> bool {
+    let mut lines = fields.get_all(header::CONTENT_LOCATION).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    let Ok(location) = line.to_str() else {
+        return false;
+    };
+    let scheme_end = ["http://", "https://"].iter().find_map(|scheme| {
+        let begins = location.get(..scheme.len())?.eq_ignore_ascii_case(scheme);
+        begins.then_some(scheme.len())
+    });
+    let path = match scheme_end.and_then(|end| location.get(end..)) {
+        None => location,
+        Some(rest) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            if !host.eq_ignore_ascii_case(authority) {
+                return false;
+            }
+            path
+        }
+    };
+    path == target.as_str()
 }
 
 /// The times of an exchange from its two clock readings and the answer's `Age` and `Date`

@@ -412,3 +412,30 @@ fn set_cookie_follows_the_rule() {
         assert_eq!(refused(&rule, &get(), 200, lines), expected, "{set_cookie:?}");
     }
 }
+
+#[test]
+fn an_answer_is_located_where_its_content_location_is_the_very_target() {
+    let table = [
+        ("/a?b=1", true, "RFC 9110 §8.7: the path"),
+        ("http://shop.test/a?b=1", true, "RFC 9110 §8.7: absolute"),
+        ("HTTPS://Shop.Test/a?b=1", true, "TLS may end before"),
+        ("/a", false, "another query"),
+        ("/a?b=2", false, "another query"),
+        ("/b?b=1", false, "another path"),
+        ("http://other.test/a?b=1", false, "another host"),
+        ("http://shop.test", false, "no path"),
+        ("//shop.test/a?b=1", false, "without a scheme: not looked into"),
+        ("a?b=1", false, "relative: not looked into"),
+        ("", false, "empty"),
+    ];
+    let target = PathAndQuery::from_static("/a?b=1");
+    for (location, expected, why) in table {
+        let fields = HeaderMap::from_iter([(header::CONTENT_LOCATION, location.parse().unwrap())]);
+        assert_eq!(
+            is_located_at("shop.test", &target, &fields),
+            expected,
+            "{location}: {why}"
+        );
+    }
+    assert!(!is_located_at("shop.test", &target, &HeaderMap::new()));
+}
