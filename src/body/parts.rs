@@ -13,7 +13,7 @@ use crate::store::StoredResponse;
 pub enum Piece {
     /// Bytes at hand, such as the fields of a part.
     Text(Bytes),
-    /// Bytes of the stored content.
+    /// Bytes of the content, which are stored.
     Content(Part),
 }
 
@@ -46,7 +46,8 @@ impl Pieces {
         let bytes = match self.pieces.pop_front()? {
             Piece::Text(text) => text,
             Piece::Content(part) => {
-                let bytes = slice(self.response.content.segments(), part);
+                let content = &self.response.content;
+                let bytes = slice(content.segments(), content.locate(part));
                 let first = part.first.saturating_add(bytes.len() as u64);
                 if first <= part.last && !bytes.is_empty() {
                     let last = part.last;

@@ -234,6 +234,8 @@ pub struct Rule {
     pub tags: Vec<Template>,
     /// Which of the origin's refusals are lifted.
     pub ignore_origin: IgnoreOrigin,
+    /// Whether parts that the origin sends (206) are stored and combined.
+    pub partial: bool,
     /// How requests for one key join.
     pub collapse: Collapse,
     /// Largest content stored, bytes.
@@ -279,6 +281,7 @@ impl Rule {
             tags: Vec::new(),
             ignore_origin: IgnoreOrigin::default(),
             collapse: Collapse::Pod,
+            partial: false,
             max_object,
             timeout: None,
             invalidate: Vec::new(),

@@ -35,6 +35,7 @@ macro_rules! reasons {
     (@fwd miss) => { Some("miss") };
     (@fwd request) => { Some("request") };
     (@fwd stale) => { Some("stale") };
+    (@fwd partial) => { Some("partial") };
 }
 
 reasons! {
@@ -84,6 +85,8 @@ reasons! {
     BelowFloor = "below-floor", stale;
     /// The answer stored says `no-cache`: it is validated every time.
     MustValidate = "must-validate", stale;
+    /// A part of the content is stored, and not all that the request asks for.
+    PartsMissing = "parts-missing", partial;
     /// The rules changed, and today's rule would not store what is stored.
     RuleChanged = "rule-changed", miss;
     /// The client asked for bytes beyond the end of the content (`Range`).

@@ -96,6 +96,8 @@ pub(super) struct Arrival {
 #[derive(Debug)]
 pub(super) struct ForLeader {
     pub reason: Reason,
+    /// Whether the request was sent as it came: sent again, it would bring the same.
+    pub as_it_came: bool,
     pub response: Mutex<Option<LeaderAnswer>>,
 }
 

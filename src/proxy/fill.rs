@@ -10,6 +10,7 @@ use super::collapse::{ForLeader, Lead, LeaderAnswer, Phase};
 use super::keep::{make_place, spread};
 use super::lookup::Base;
 use super::order::{Fetched, Order};
+use super::partial;
 use crate::fields::{connection, http_date};
 use crate::origin::{OriginBody, OriginError};
 use crate::policy::reuse::Validity;
@@ -46,6 +47,14 @@ impl Proxy {
                 Ok(answer) => answer,
                 Err(error) => return self.fill_failed(&order, &lead, error),
             };
+            if let Some(entry) = &order.completes
+                && answer.status() != StatusCode::OK
+                && !partial::is_rest_of(entry, &answer)
+            {
+                // Of another whole, or not what was asked for: once more, from nothing.
+                order.completes = None;
+                continue;
+            }
             if !conditional || answer.status() != StatusCode::NOT_MODIFIED {
                 return self.filled(&order, lead, answer, fetched).await;
             }
@@ -146,7 +155,11 @@ impl Proxy {
                 self.memory.remove(entry);
                 self.not_stored(order.rule(), reason);
                 let response = parking_lot::Mutex::new(Some(LeaderAnswer::Freshened(renewed)));
-                lead.announce(Phase::Private(Arc::new(ForLeader { reason, response })));
+                lead.announce(Phase::Private(Arc::new(ForLeader {
+                    reason,
+                    as_it_came: false,
+                    response,
+                })));
             }
         }
         true
@@ -190,6 +203,7 @@ impl Proxy {
         let response = Some(LeaderAnswer::Forwarded(Box::new(answer)));
         let private = ForLeader {
             reason,
+            as_it_came: order.part,
             response: parking_lot::Mutex::new(response),
         };
         lead.announce(Phase::Private(Arc::new(private)));

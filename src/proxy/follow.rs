@@ -153,7 +153,10 @@ impl Proxy {
                 Followed::answered(self.serve(exchange, &entry, served))
             }
             Some(LeaderAnswer::Forwarded(response))
-                if exchange.asks_for_less() && exchange.can_be_resent() && response.status().is_success() =>
+                if !answer.as_it_came
+                    && exchange.asks_for_less()
+                    && exchange.can_be_resent()
+                    && response.status().is_success() =>
             {
                 // Dropped unread: the client's own conditional or range may spare it the content.
                 // What is no success has neither (RFC 9110 §13.2.1, §14.2).

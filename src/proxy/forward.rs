@@ -19,6 +19,7 @@ use crate::policy::Reason;
 use crate::policy::key::{CredentialState, Lookup};
 use crate::policy::reuse::Validity;
 use crate::route::invalidation_path;
+use crate::store::StoredResponse;
 
 /// Most fills that one request waits for before it shares their failure.
 const MOST_REPLACED: u8 = 1;
@@ -46,11 +47,19 @@ impl Proxy {
         let busy = exchange.busy.take();
         let exchange = Arc::new(exchange);
         let base = need.base();
+        let plan = Plan {
+            part: self.fetches_part(&exchange, &need),
+            completes: match &need {
+                Need::Rest(entry) => Some(entry.clone()),
+                Need::Behind { .. } | Need::Validation { .. } | Need::Whole(_) => None,
+            },
+        };
         let mut response = if let Need::Behind { entry, age, over } = need {
             self.revalidate_behind(&exchange, lookup, body, base);
             self.serve_stale(&exchange, &entry, age, over, None)
         } else {
-            self.fetch_collapsed(&exchange, lookup, body, base, reason).await
+            self.fetch_collapsed(&exchange, lookup, body, base, plan, reason)
+                .await
         };
         response.body_mut().keep_busy(busy);
         response
@@ -102,11 +111,13 @@ impl Proxy {
         lookup: Lookup,
         body: bytes::Bytes,
         mut base: Option<Base>,
+        mut plan: Plan,
         reason: Reason,
     ) -> Response<Body> {
         let mut wish = Wish {
             key: self.flight_key(exchange, &lookup),
-            alone: self.goes_alone(exchange, &lookup),
+            // Followers of a part would want other parts.
+            alone: plan.part || self.goes_alone(exchange, &lookup),
             replaces: 0,
             since: invalidation::Order::default(),
         };
@@ -120,7 +131,9 @@ impl Proxy {
                         return response;
                     }
                     let others = self.alternatives(exchange, &lookup, base.as_ref());
-                    let order = Order::new(exchange, lookup.clone(), body.clone(), base.clone(), others);
+                    let mut order = Order::new(exchange, lookup.clone(), body.clone(), base.clone(), others);
+                    order.completes = plan.completes.take();
+                    order.part = plan.part;
                     self.spawn_fill(order, lead);
                     follow
                 }
@@ -228,6 +241,14 @@ impl Proxy {
             Found::Fresh(_) | Found::Other(_) => None,
         }
     }
+}
+
+/// How much of the content a fill asks for; all of it unless one of these says otherwise.
+struct Plan {
+    /// Just the part that the client asks for.
+    part: bool,
+    /// What this stored part lacks.
+    completes: Option<Arc<StoredResponse>>,
 }
 
 /// What fill a request would follow.

@@ -64,7 +64,7 @@ impl Proxy {
         if entry.fingerprint != exchange.rule.fingerprint {
             return;
         }
-        let says = validation::compare_head(&entry.fields, entry.content.len(), head);
+        let says = validation::compare_head(&entry.fields, entry.content.whole_len(), head);
         let renewed = match (says, entry.validity(&self.log)) {
             // What a write has hit, only a validation brings back.
             (_, Validity::Gone | Validity::Unknown) => return,

@@ -15,6 +15,7 @@ use super::collapse::{Arrival, Lead, Phase};
 use super::exchange::Exchange;
 use super::order::{Fetched, Order};
 use super::outcome::STATUS_PLACE;
+use super::partial::Extent;
 use crate::body::stream::Broken;
 use crate::config::{Config, Forwarded, HostField, Rule};
 use crate::fields::cache_status::CACHE_STATUS;
@@ -25,6 +26,7 @@ use crate::policy::Reason;
 use crate::policy::freshness::{self, Times};
 use crate::policy::key::CacheKey;
 use crate::policy::storing::{self, Storing, Terms};
+use crate::policy::validation;
 use crate::policy::vary::Selecting;
 use crate::store::{Content, Parts, Reservation, StoredResponse};
 
@@ -42,6 +44,8 @@ pub(super) struct Keep {
     tags: Box<[TagId]>,
     path: Box<str>,
     length: Option<u64>,
+    /// What of the whole the content is.
+    extent: Extent,
     /// `None`: no memory is free, and it passes through unstored.
     room: Option<Reservation>,
 }
@@ -56,7 +60,12 @@ impl Proxy {
     ) -> Result<Keep, Reason> {
         let (rule, exchange) = (order.rule(), &order.exchange);
         let times = storing::times(rule, answer.headers(), fetched.sent, fetched.received);
-        let (status, came) = (answer.status(), answer.headers());
+        let extent = self.extent(order, answer)?;
+        // A part is judged as the whole that it is of (RFC 9111 §3.3).
+        let (status, came) = match &extent {
+            Extent::Whole => (answer.status(), answer.headers()),
+            Extent::Part(_) | Extent::Rest(_) => (StatusCode::OK, answer.headers()),
+        };
         let terms = match storing::judge(rule, &order.facts, status, came, &times, fetched.received) {
             Storing::Store(terms) => spread(rule, terms, &order.key),
             Storing::Skip(reason) => return Err(reason),
@@ -65,10 +74,18 @@ impl Proxy {
             return Err(Reason::CloseDelimited);
         }
         let mut fields = storing::storable_fields(rule, came);
+        match &extent {
+            Extent::Whole => {}
+            Extent::Part(_) => drop(fields.remove(header::CONTENT_RANGE)),
+            Extent::Rest(entry) => fields = validation::freshen(&entry.fields, &fields),
+        }
         make_place(&mut fields);
         let selecting = self.selecting(exchange, &fields)?;
         let tags = self.tags(exchange, &fields).ok_or(Reason::TooManyTags)?;
-        let length = answer.body().size_hint().exact();
+        let length = match &extent {
+            Extent::Whole | Extent::Part(_) => answer.body().size_hint().exact(),
+            Extent::Rest(entry) => Some(entry.content.whole_len()),
+        };
         if length.is_some_and(|length| length > rule.max_object) {
             return Err(Reason::TooLarge);
         }
@@ -81,6 +98,7 @@ impl Proxy {
             tags: tags.into(),
             path: crate::route::invalidation_path(exchange.head.uri.path()).into(),
             length,
+            extent,
             room: self.memory.budget().reserve(length.unwrap_or(0)),
         })
     }
@@ -119,6 +137,10 @@ impl Proxy {
         };
         let arrival = Arc::new(keep.arrival(&head, None));
         let mut taken = 0;
+        for known in keep.extent.before() {
+            taken += known.len() as u64;
+            lead.writer.push(known.clone());
+        }
         let mut unannounced = Some(arrival);
         let last = loop {
             if body.is_end_stream() {
@@ -155,12 +177,16 @@ impl Proxy {
             }
             lead.writer.push(data);
         };
-        self.store_whole(order, &lead, head.status, keep, last.clone());
+        let tail: Vec<Bytes> = last
+            .into_iter()
+            .chain(keep.extent.after().iter().cloned())
+            .collect();
+        self.store_whole(order, &lead, head.status, keep, &tail);
         if let Some(arrival) = unannounced {
             lead.announce(Phase::Arrived(arrival));
         }
-        if let Some(last) = last {
-            lead.writer.push(last);
+        for known in tail {
+            lead.writer.push(known);
         }
         // The readers' copy counts until the slowest of them has it.
         lead.writer.hold(Some(room));
@@ -168,11 +194,27 @@ impl Proxy {
     }
 
     /// All content is there: stores it.
-    fn store_whole(&self, order: &Order, lead: &Lead, status: StatusCode, keep: Keep, last: Option<Bytes>) {
+    fn store_whole(&self, order: &Order, lead: &Lead, status: StatusCode, mut keep: Keep, tail: &[Bytes]) {
         let mut chunks = lead.writer.content();
-        chunks.extend(last);
-        let response = keep.stored(order, status, Content::from_chunks(chunks));
-        match self.record(Arc::new(response)) {
+        chunks.extend_from_slice(tail);
+        let gathered = Content::from_chunks(chunks);
+        let (status, content) = match &keep.extent {
+            Extent::Whole => (status, Some(gathered)),
+            Extent::Rest(entry) => {
+                let whole = gathered.len() == entry.content.whole_len();
+                (StatusCode::OK, Some(gathered).filter(|_| whole))
+            }
+            Extent::Part(range) => (StatusCode::OK, gathered.as_part(*range)),
+        };
+        let Some(content) = content else {
+            return self.give_up(order, lead, Reason::Incomplete);
+        };
+        let content = if content.is_whole() {
+            content
+        } else {
+            self.combined(order, &mut keep, content)
+        };
+        match self.record(Arc::new(keep.stored(order, status, content))) {
             Ok(()) => self.metrics.stored(order.rule().index),
             Err(reason) => self.not_stored(order.rule(), reason),
         }
@@ -226,11 +268,33 @@ impl Keep {
         !self.terms.heuristic && !self.terms.lifetime.is_zero()
     }
 
+    /// The fields that will be stored.
+    pub(super) fn fields(&self) -> &HeaderMap {
+        &self.fields
+    }
+
+    /// Takes what the stored part of the same whole had and the new one lacks (RFC 9111 §3.4). What
+    /// the log says of the older of the two counts for both.
+    pub(super) fn combine_with(&mut self, entry: &StoredResponse) {
+        self.fields = validation::freshen(&entry.fields, &self.fields);
+        make_place(&mut self.fields);
+        self.mark = entry.mark;
+    }
+
     fn arrival(&self, head: &Head, not_stored: Option<Reason>) -> Arrival {
+        let (status, fields, leader_fields) = match &self.extent {
+            Extent::Whole => (head.status, self.fields.clone(), head.headers.clone()),
+            Extent::Part(range) => {
+                let mut fields = self.fields.clone();
+                fields.insert(header::CONTENT_RANGE, range.value());
+                (head.status, fields, head.headers.clone())
+            }
+            Extent::Rest(_) => (StatusCode::OK, self.fields.clone(), self.fields.clone()),
+        };
         Arrival {
-            status: head.status,
-            fields: self.fields.clone(),
-            leader_fields: head.headers.clone(),
+            status,
+            fields,
+            leader_fields,
             selecting: self.selecting.clone(),
             tags: self.tags.clone(),
             path: self.path.clone(),
@@ -245,7 +309,7 @@ impl Keep {
         let rule = order.rule();
         let mut fields = self.fields;
         if status != StatusCode::NO_CONTENT {
-            fields.insert(header::CONTENT_LENGTH, content.len().into());
+            fields.insert(header::CONTENT_LENGTH, content.whole_len().into());
         }
         StoredResponse::new(Parts {
             key: order.key.clone(),

@@ -40,6 +40,8 @@ pub(super) enum Need {
     },
     /// Ask whether this response still holds.
     Validation { base: Base, reason: Reason },
+    /// Fetch what this stored part lacks.
+    Rest(Arc<StoredResponse>),
     /// Fetch anew.
     Whole(Reason),
 }
@@ -59,6 +61,7 @@ impl Need {
     pub fn reason(&self) -> Reason {
         match self {
             Need::Behind { .. } => Reason::Stale,
+            Need::Rest(_) => Reason::PartsMissing,
             Need::Validation { reason, .. } | Need::Whole(reason) => *reason,
         }
     }
@@ -72,7 +75,7 @@ impl Need {
                 if_error: true,
             }),
             Need::Validation { base, .. } => Some(base.clone()),
-            Need::Whole(_) => None,
+            Need::Rest(_) | Need::Whole(_) => None,
         }
     }
 }
@@ -94,19 +97,16 @@ impl Proxy {
                 None => return Found::Other(Need::Whole(Reason::RuleChanged)),
             }
         };
-        self.decide(exchange, lookup, entry, now)
+        if entry.content.is_whole() {
+            self.decide(exchange, lookup, entry, now)
+        } else {
+            self.look_up_part(exchange, lookup, entry, now)
+        }
     }
 
     fn decide(&self, exchange: &Exchange, lookup: &Lookup, entry: Arc<StoredResponse>, now: Now) -> Found {
-        let validity = entry.validity(&self.log);
-        let candidate = Candidate {
-            terms: &entry.terms,
-            times: &entry.times,
-            validity,
-            strong_etag: entry.strong_etag(),
-            validator: entry.validator(),
-        };
-        match reuse::decide(candidate, asked(exchange, lookup), now) {
+        let (reuse, validity) = self.reuse(exchange, lookup, &entry, now);
+        match reuse {
             Reuse::Serve { age, left } => Found::Fresh(Fresh { entry, age, left }),
             Reuse::ServeStale { age, over } => Found::Other(Need::Behind { entry, age, over }),
             Reuse::Validate { reason, if_error } => {
@@ -122,6 +122,25 @@ impl Proxy {
             }
             Reuse::Forward(reason) => Found::Other(Need::Whole(reason)),
         }
+    }
+
+    /// What the stored response may do for the request, and what the log says of it.
+    pub(super) fn reuse(
+        &self,
+        exchange: &Exchange,
+        lookup: &Lookup,
+        entry: &StoredResponse,
+        now: Now,
+    ) -> (Reuse, Validity) {
+        let validity = entry.validity(&self.log);
+        let candidate = Candidate {
+            terms: &entry.terms,
+            times: &entry.times,
+            validity,
+            strong_etag: entry.strong_etag(),
+            validator: entry.validator(),
+        };
+        (reuse::decide(candidate, asked(exchange, lookup), now), validity)
     }
 
     /// Other responses stored under the key that the origin may find to be the one this request
@@ -141,6 +160,7 @@ impl Proxy {
         let asked = asked(exchange, lookup);
         let others = slot.variants().iter().filter(|entry| {
             entry.strong_etag()
+                && entry.content.is_whole()
                 && entry.fingerprint == exchange.rule.fingerprint
                 && base.is_none_or(|base| !Arc::ptr_eq(&base.entry, entry))
                 && reuse::may_share(&entry.terms, asked)

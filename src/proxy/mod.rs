@@ -17,6 +17,7 @@ mod lookup;
 mod operate;
 mod order;
 mod outcome;
+mod partial;
 mod pass;
 mod problem;
 mod ranges;

@@ -8,6 +8,7 @@ use http::{header, uri};
 use super::Proxy;
 use super::exchange::Exchange;
 use super::lookup::Base;
+use super::partial;
 use crate::clock::Now;
 use crate::config::Rule;
 use crate::invalidation::Mark;
@@ -30,6 +31,10 @@ pub(super) struct Order {
     pub base: Option<Base>,
     /// What else the origin may say this request should get: responses with strong tags.
     pub others: Vec<Arc<StoredResponse>>,
+    /// The stored part whose rest is asked for.
+    pub completes: Option<Arc<StoredResponse>>,
+    /// Whether the client's own `Range` is sent, and the part stored.
+    pub part: bool,
 }
 
 impl Order {
@@ -56,6 +61,8 @@ impl Order {
             body,
             base,
             others,
+            completes: None,
+            part: false,
         }
     }
 
@@ -75,7 +82,13 @@ impl Order {
             header::IF_RANGE,
             header::RANGE,
         ] {
-            fields.remove(name);
+            let of_part = name == header::RANGE || name == header::IF_RANGE;
+            if !(self.part && of_part) {
+                fields.remove(name);
+            }
+        }
+        if let Some(entry) = &self.completes {
+            partial::ask_for_rest(&mut fields, entry);
         }
         let conditional = self.base.as_ref().is_some_and(|base| {
             validation::add_validators(&mut fields, &base.entry.fields, base.strong_only)

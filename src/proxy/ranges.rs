@@ -26,7 +26,7 @@ pub(super) fn stored(
     if !exchange.asks_for_range() {
         return whole(fields);
     }
-    let length = entry.content.len();
+    let length = entry.content.whole_len();
     match select(&exchange.head.headers, entry.status, &entry.fields, length) {
         Selected::Whole => whole(fields),
         Selected::One(part) => {

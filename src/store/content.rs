@@ -1,18 +1,24 @@
-//! The content of a stored response, as it came from the origin and without content coding.
+//! The content of a stored response, as it came from the origin and without content coding: whole,
+//! or one part of it.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::fields::range::{ContentRange, Part};
+
 /// Largest segment, bytes. Small enough for the allocator to find, large enough that a hit is
 /// few writes.
 const SEGMENT: usize = 256 * 1024;
 
-/// Content in memory of its own; a clone shares it.
+/// Content in memory of its own, whole or a part; a clone shares it.
 #[derive(Debug, Clone)]
 pub struct Content {
     segments: Segments,
     len: u64,
+    /// How much of the whole comes before and after it.
+    before: u64,
+    after: u64,
 }
 
 /// One segment, the usual case, needs no list.
@@ -28,6 +34,87 @@ impl Content {
         Self {
             segments: Segments::One(Bytes::new()),
             len: 0,
+            before: 0,
+            after: 0,
+        }
+    }
+
+    /// The same bytes as a part of a longer whole; `None` unless they are exactly that part.
+    pub fn as_part(self, range: ContentRange) -> Option<Self> {
+        let whole = range.whole?;
+        let fits = self.len == range.part.len() && range.part.last < whole;
+        fits.then_some(Self {
+            before: range.part.first,
+            after: whole - range.part.last - 1,
+            ..self
+        })
+    }
+
+    /// This part and another of the same whole, as one; `None` where they leave a gap, or where the
+    /// one adds nothing to the other.
+    pub fn joined(&self, other: &Content) -> Option<Content> {
+        let (first, second) = if self.before <= other.before {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        let end = first.before + first.len;
+        let same_whole = self.whole_len() == other.whole_len();
+        let second_end = second.before + second.len;
+        if !same_whole || second.before > end || second_end <= end || first.before == second.before {
+            return None;
+        }
+        let mut chunks = first.segments().to_vec();
+        let mut known = end - second.before;
+        for segment in second.segments() {
+            let passed = known.min(segment.len() as u64);
+            known -= passed;
+            chunks.push(segment.slice(usize::try_from(passed).unwrap_or(segment.len())..));
+        }
+        Some(Content {
+            before: first.before,
+            after: second.after,
+            ..Content::from_chunks(chunks)
+        })
+    }
+
+    /// Whether nothing is missing.
+    pub fn is_whole(&self) -> bool {
+        self.before == 0 && self.after == 0
+    }
+
+    /// The length of the whole that it is, or is a part of.
+    pub fn whole_len(&self) -> u64 {
+        self.before + self.len + self.after
+    }
+
+    /// Whether it has all of a part of the whole.
+    pub fn covers(&self, part: Part) -> bool {
+        part.first >= self.before && part.last < self.before + self.len
+    }
+
+    /// Where a part of the whole is among its own bytes; meaningful only if it covers it.
+    pub fn locate(&self, part: Part) -> Part {
+        Part {
+            first: part.first.saturating_sub(self.before),
+            last: part.last.saturating_sub(self.before),
+        }
+    }
+
+    /// The one part that is missing; `None` where there is none, or one at each end.
+    pub fn missing(&self) -> Option<Part> {
+        let whole = self.whole_len();
+        match (self.before, self.after) {
+            (0, 0) => None,
+            (0, after) => Some(Part {
+                first: whole - after,
+                last: whole - 1,
+            }),
+            (before, 0) => Some(Part {
+                first: 0,
+                last: before - 1,
+            }),
+            (_, _) => None,
         }
     }
 
@@ -62,10 +149,12 @@ impl Content {
         Self {
             segments,
             len: len as u64,
+            before: 0,
+            after: 0,
         }
     }
 
-    /// Its length, bytes.
+    /// How many bytes of it there are.
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -126,6 +215,76 @@ mod tests {
             assert_eq!(content.segments().len(), expected.len().div_ceil(SEGMENT).max(1));
             assert!(whole(&content) == expected, "{} bytes", expected.len());
         }
+    }
+
+    fn part(first: u64, bytes: &'static str, whole: u64) -> Content {
+        let last = first + bytes.len() as u64 - 1;
+        let part = Part { first, last };
+        let range = ContentRange {
+            part,
+            whole: Some(whole),
+        };
+        Content::from_chunks(vec![Bytes::from_static(bytes.as_bytes())])
+            .as_part(range)
+            .unwrap()
+    }
+
+    #[test]
+    fn parts_that_meet_become_one() {
+        type Side = (u64, &'static str);
+        type Row = (Side, Side, Option<(&'static str, bool)>, &'static str);
+        let table: &[Row] = &[
+            (
+                (0, "abc"),
+                (3, "defghij"),
+                Some(("abcdefghij", true)),
+                "they touch",
+            ),
+            (
+                (3, "defghij"),
+                (0, "abc"),
+                Some(("abcdefghij", true)),
+                "in either order",
+            ),
+            ((0, "abcde"), (3, "def"), Some(("abcdef", false)), "they overlap"),
+            ((0, "ab"), (3, "def"), None, "a gap"),
+            ((0, "abcdef"), (1, "bc"), None, "nothing new"),
+            ((0, "abc"), (0, "abcd"), None, "the longer one alone is better"),
+        ];
+        for ((at, one), (place, other), expected, why) in table {
+            let joined = part(*at, one, 10).joined(&part(*place, other, 10));
+            let found = joined.map(|joined| (whole(&joined), joined.is_whole()));
+            let expected = expected.map(|(text, is_whole)| (text.as_bytes().to_vec(), is_whole));
+            assert_eq!(found, expected, "{why}");
+        }
+        assert!(
+            part(0, "abc", 10).joined(&part(3, "de", 11)).is_none(),
+            "of two wholes"
+        );
+    }
+
+    #[test]
+    fn a_part_knows_what_it_has_and_what_is_missing() {
+        let span = |first, last| Part { first, last };
+        let table = [
+            (part(0, "abc", 10), Some(span(3, 9))),
+            (part(7, "hij", 10), Some(span(0, 6))),
+            (part(2, "cde", 10), None),
+            (part(0, "abc", 3), None),
+        ];
+        for (content, missing) in table {
+            assert_eq!(content.missing(), missing, "{content:?}");
+        }
+        let middle = part(2, "cde", 10);
+        assert!(middle.covers(span(2, 4)) && middle.covers(span(3, 3)));
+        assert!(!middle.covers(span(1, 2)) && !middle.covers(span(4, 5)));
+        assert_eq!(middle.locate(span(3, 4)), span(1, 2));
+        let short = Content::from_chunks(vec![Bytes::from_static(b"ab")]);
+        let range = ContentRange {
+            part: span(0, 2),
+            whole: Some(10),
+        };
+        assert!(short.as_part(range).is_none(), "fewer bytes than announced");
     }
 
     #[test]

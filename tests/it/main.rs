@@ -20,6 +20,7 @@ mod config_files;
 mod drain;
 mod identity;
 mod limits;
+mod partial;
 mod poisoning;
 mod process;
 mod ranges;

@@ -41,6 +41,7 @@ pub(in crate::config) struct Terms {
     pub set_cookie: Option<Spanned<SetCookie>>,
     pub ignore_origin: Option<Spanned<IgnoreOrigin>>,
     pub collapse: Option<Spanned<Collapse>>,
+    pub partial: Option<Spanned<bool>>,
     pub max_object: Option<Spanned<u64>>,
     pub timeout: Option<Spanned<Duration>>,
 }
@@ -131,6 +132,7 @@ impl Terms {
                 f.get("collapse"),
                 &[("pod", Collapse::Pod), ("off", Collapse::Off)],
             ),
+            partial: r.boolean(f.get("partial")),
             max_object: r.size(f.get("max_object")),
             timeout: r.timeout(f.get("timeout")),
         }

@@ -50,6 +50,9 @@ pub(super) fn of(rule: &Rule, credentials: &FieldSet) -> u64 {
     ] {
         d.number(u64::from(flag));
     }
+    if rule.partial {
+        d.text("partial");
+    }
     d.number(rule.max_object);
     d.list(credentials.exact.iter().map(|name| name.as_str().to_owned()));
     d.list(credentials.prefixes.iter().cloned());

@@ -95,6 +95,7 @@ impl Context<'_> {
             tags,
             ignore_origin: pick(&own.ignore_origin, &default.ignore_origin, Default::default()),
             collapse: words.collapse,
+            partial: pick(&own.partial, &default.partial, false),
             max_object: pick(&own.max_object, &default.max_object, self.store.max_object),
             timeout: pick_option(&own.timeout, &default.timeout),
             invalidate: Vec::new(),
