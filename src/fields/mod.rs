@@ -13,5 +13,7 @@ pub mod etag;
 pub mod forwarded;
 pub mod http_date;
 pub mod list;
+mod structured;
+pub mod targeted;
 pub mod vary;
 pub mod via;

@@ -78,6 +78,8 @@ reasons! {
     ConnectionFields = "connection-fields", bypass;
     /// The client said `no-store`.
     RequestNoStore = "request-no-store", request;
+    /// The client asked for a fresher answer than is stored, and the rule honors that.
+    RequestFreshness = "request-freshness", request;
     /// A write or purge dropped what was stored.
     Invalidated = "invalidated", miss;
     /// A soft purge or soft write made what was stored stale.

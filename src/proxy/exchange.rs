@@ -150,7 +150,8 @@ impl Exchange {
             Some(Reason::CacheOff)
         } else if self.asked.connection_fields {
             Some(Reason::ConnectionFields)
-        } else if self.asked.range {
+        } else if self.asked.range && !self.asked.only_if_cached {
+            // Whoever takes a stored answer alone gets it whole, rather than none (RFC 9110 §14.2).
             Some(Reason::Range)
         } else if self.asked.origin_conditional {
             Some(Reason::Precondition)

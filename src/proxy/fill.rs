@@ -90,9 +90,8 @@ impl Proxy {
         answer: &Response<OriginBody>,
         fetched: &Fetched,
     ) -> bool {
-        let mut update = answer.headers().clone();
-        connection::strip_response(&mut update);
-        let mut fields = validation::freshen(&base.entry.fields, &update);
+        let freshened = validation::freshen(&base.entry.fields, answer.headers());
+        let mut fields = storing::storable_fields(order.rule(), &freshened);
         make_place(&mut fields);
         let times = storing::times(order.rule(), &fields, fetched.sent, fetched.received);
         let judged = storing::judge(

@@ -50,6 +50,7 @@ pub(super) fn of(rule: &Rule, credentials: &FieldSet) -> u64 {
     ] {
         d.number(u64::from(flag));
     }
+    d.list(rule.targeted.iter().map(|name| name.as_str().to_owned()));
     d.number(rule.max_object);
     d.list(credentials.exact.iter().map(|name| name.as_str().to_owned()));
     d.list(credentials.prefixes.iter().cloned());
