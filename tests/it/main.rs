@@ -29,4 +29,5 @@ mod shop;
 mod streaming;
 mod upgrades;
 mod validation;
+mod words;
 mod writes;
