@@ -5,6 +5,7 @@
 
 pub mod age;
 pub mod cache_control;
+pub mod cache_groups;
 pub mod cache_status;
 pub mod connection;
 pub mod content_type;

@@ -115,7 +115,7 @@ reasons! {
     Partial = "partial", uri_miss;
     /// The content is larger than `max_object`.
     TooLarge = "too-large", uri_miss;
-    /// The rule's templates gave the answer more tags than `limits.tags`.
+    /// The rule's templates, or its own `Cache-Groups`, give the answer more tags than `limits.tags`.
     TooManyTags = "too-many-tags", uri_miss;
     /// No memory was free for the fill.
     NoRoom = "no-room", uri_miss;
