@@ -236,6 +236,11 @@ pub struct Rule {
     pub ignore_origin: IgnoreOrigin,
     /// Whether parts that the origin sends (206) are stored and combined.
     pub partial: bool,
+    /// Fields that say what `Cache-Control` says, for caches such as this one; the first that is
+    /// there and valid counts (RFC 9213).
+    pub targeted: Vec<HeaderName>,
+    /// Whether the client's `Cache-Control` counts.
+    pub client_cache_control: ClientCacheControl,
     /// How requests for one key join.
     pub collapse: Collapse,
     /// Largest content stored, bytes.
@@ -280,6 +285,8 @@ impl Rule {
             set_cookie: SetCookie::Refuse,
             tags: Vec::new(),
             ignore_origin: IgnoreOrigin::default(),
+            targeted: vec![LARDER_CACHE_CONTROL],
+            client_cache_control: ClientCacheControl::Ignore,
             collapse: Collapse::Pod,
             partial: false,
             max_object,
@@ -289,6 +296,18 @@ impl Rule {
             fingerprint: 0,
         }
     }
+}
+
+/// The targeted field that Larder obeys unless told otherwise.
+pub const LARDER_CACHE_CONTROL: HeaderName = HeaderName::from_static("larder-cache-control");
+
+/// Whether the client's `Cache-Control` counts. `no-store` and `only-if-cached` always do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCacheControl {
+    /// It does not: a stranger must not be able to send every request to the origin.
+    Ignore,
+    /// It does (RFC 9111 §5.2.1).
+    Honor,
 }
 
 /// Where freshness comes from.

@@ -315,6 +315,8 @@ fn a_fingerprint_changes_with_what_decides_reuse_and_with_nothing_else() {
         ("", "    timeout: 5s\n"),
         ("", "    collapse: off\n"),
         ("", "    share: auto\n"),
+        ("", "    targeted: [Larder-Cache-Control]\n"),
+        ("", "    client_cache_control: honor\n"),
     ] {
         assert_eq!(print(top, rule), base, "{top} {rule}");
     }
@@ -333,6 +335,10 @@ fn a_fingerprint_changes_with_what_decides_reuse_and_with_nothing_else() {
         ("", "    set_cookie: strip\n"),
         ("", "    ttl_by_status: {404: 1m}\n"),
         ("", "    ignore_origin: [private]\n"),
+        ("", "    targeted: []\n"),
+        ("", "    targeted: [CDN-Cache-Control]\n"),
+        ("", "    targeted: [A-Cache-Control, CDN-Cache-Control]\n"),
+        ("", "    targeted: [CDN-Cache-Control, A-Cache-Control]\n"),
         ("", "    tags: [\"{x}\"]\n"),
         ("", "    stale_if_error: 1m\n"),
         ("", "    stale_while_revalidate: 1m\n"),
@@ -347,7 +353,7 @@ fn a_fingerprint_changes_with_what_decides_reuse_and_with_nothing_else() {
 #[test]
 fn a_fingerprint_is_the_same_in_every_version() {
     let config = Config::from_yaml(MINIMAL).unwrap();
-    assert_eq!(config.rules.rules()[0].fingerprint, 3_324_857_802_785_185_885);
+    assert_eq!(config.rules.rules()[0].fingerprint, 10_528_686_622_147_435_179);
 }
 
 #[test]

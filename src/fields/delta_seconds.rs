@@ -23,6 +23,11 @@ impl DeltaSeconds {
         Some(DeltaSeconds(value).min(Self::MAX))
     }
 
+    /// A number of seconds, however large.
+    pub fn capped(seconds: u64) -> DeltaSeconds {
+        u32::try_from(seconds).map_or(Self::MAX, |seconds| DeltaSeconds(seconds).min(Self::MAX))
+    }
+
     /// The same as a duration.
     pub const fn duration(self) -> Duration {
         Duration::from_secs(self.0 as u64)

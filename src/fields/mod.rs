@@ -5,6 +5,7 @@
 
 pub mod age;
 pub mod cache_control;
+pub mod cache_groups;
 pub mod cache_status;
 pub mod connection;
 pub mod content_type;
@@ -14,6 +15,8 @@ pub mod forwarded;
 pub mod http_date;
 pub mod list;
 pub mod range;
+mod structured;
+pub mod targeted;
 pub mod vary;
 pub mod via;
 pub mod weighted;

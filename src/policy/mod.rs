@@ -12,5 +12,6 @@ pub mod reuse;
 pub mod storing;
 pub mod validation;
 pub mod vary;
+pub mod words;
 
 pub use reason::Reason;

@@ -77,6 +77,8 @@ reasons! {
     ConnectionFields = "connection-fields", bypass;
     /// The client said `no-store`.
     RequestNoStore = "request-no-store", request;
+    /// The client asked for a fresher answer than is stored, and the rule honors that.
+    RequestFreshness = "request-freshness", request;
     /// A write or purge dropped what was stored.
     Invalidated = "invalidated", miss;
     /// A soft purge or soft write made what was stored stale.
@@ -116,7 +118,7 @@ reasons! {
     Partial = "partial", uri_miss;
     /// The content is larger than `max_object`.
     TooLarge = "too-large", uri_miss;
-    /// The rule's templates gave the answer more tags than `limits.tags`.
+    /// The rule's templates, or its own `Cache-Groups`, give the answer more tags than `limits.tags`.
     TooManyTags = "too-many-tags", uri_miss;
     /// No memory was free for the fill.
     NoRoom = "no-room", uri_miss;

@@ -2,10 +2,13 @@
 //!
 //! Everything later on the path asks these flags, so that no field is looked up twice on a hit.
 
+use std::time::Duration;
+
 use http::HeaderMap;
 
-use crate::fields::cache_control::CacheControl;
-use crate::fields::connection;
+use crate::fields::cache_control::{CacheControl, Scope};
+use crate::fields::delta_seconds::DeltaSeconds;
+use crate::fields::{connection, list};
 
 /// What a request's fields say, as far as caching and forwarding care.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,6 +35,56 @@ pub struct RequestDirectives {
     pub via: bool,
     /// A field such as `X-HTTP-Method-Override`: the origin may act on another method.
     pub method_override: bool,
+    /// What the client would like; counts where the rule says so.
+    pub wishes: Wishes,
+}
+
+/// What a client asks of a stored response's freshness (RFC 9111 §5.2.1): nothing by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// `no-store` (§5.2.1.5).
+    pub no_store: bool,
+    /// `no-cache` (§5.2.1.4), or `Pragma: no-cache` without any `Cache-Control` (§5.4).
+    pub no_cache: bool,
+    /// `max-age` (§5.2.1.1).
+    pub max_age: Option<DeltaSeconds>,
+    /// `min-fresh` (§5.2.1.3).
+    pub min_fresh: Option<DeltaSeconds>,
+    /// `max-stale` (§5.2.1.2).
+    pub max_stale: Option<DeltaSeconds>,
+}
+
+impl Wishes {
+    fn of(said: &CacheControl, pragma_no_cache: bool) -> Wishes {
+        Wishes {
+            no_store: said.no_store,
+            no_cache: pragma_no_cache || said.no_cache != Scope::Absent,
+            max_age: said.max_age,
+            min_fresh: said.min_fresh,
+            max_stale: said.max_stale,
+        }
+    }
+
+    /// Whether a fresh response of this age will do, with so much of its freshness left.
+    pub fn accept_fresh(&self, age: Duration, left: Duration) -> bool {
+        !self.no_cache && self.is_young(age) && self.min_fresh.is_none_or(|least| left >= least.duration())
+    }
+
+    /// Whether a response of this age will do that has been stale for `over`, where the origin
+    /// lets it be served. Whoever asks for freshness does not want a stale one, unless `max-stale`
+    /// says so too (§5.2.1.1).
+    pub fn accept_stale(&self, age: Duration, over: Duration) -> bool {
+        match self.max_stale {
+            None => *self == Wishes::default(),
+            Some(most) => {
+                !self.no_cache && self.min_fresh.is_none() && self.is_young(age) && over <= most.duration()
+            }
+        }
+    }
+
+    fn is_young(&self, age: Duration) -> bool {
+        self.max_age.is_none_or(|most| age <= most.duration())
+    }
 }
 
 impl RequestDirectives {
@@ -39,9 +92,14 @@ impl RequestDirectives {
     pub fn scan(fields: &HeaderMap) -> RequestDirectives {
         let mut found = RequestDirectives::default();
         let mut said = CacheControl::default();
+        let (mut has_cache_control, mut pragma_no_cache) = (false, false);
         for (name, value) in fields {
             match name.as_str() {
-                "cache-control" => said.add_line(value.as_bytes()),
+                "cache-control" => {
+                    has_cache_control = true;
+                    said.add_line(value.as_bytes());
+                }
+                "pragma" => pragma_no_cache |= has_no_cache(value.as_bytes()),
                 "if-none-match" | "if-modified-since" => found.conditional = true,
                 "if-match" | "if-unmodified-since" => found.origin_conditional = true,
                 "if-range" => found.if_range = true,
@@ -58,6 +116,7 @@ impl RequestDirectives {
         }
         found.no_store = said.no_store;
         found.only_if_cached = said.only_if_cached;
+        found.wishes = Wishes::of(&said, pragma_no_cache && !has_cache_control);
         // Rare enough to look `Connection` up only then.
         found.upgrade = found.upgrade && connection::has_option(fields, "upgrade");
         found
@@ -67,6 +126,10 @@ impl RequestDirectives {
     pub fn asks_for_part(&self) -> bool {
         self.conditional || self.origin_conditional || self.if_range || self.range
     }
+}
+
+fn has_no_cache(pragma: &[u8]) -> bool {
+    list::members(pragma).any(|member| member.eq_ignore_ascii_case(b"no-cache"))
 }
 
 /// Whether a `Connection` line names anything but the options that every client may send.
@@ -100,30 +163,20 @@ mod tests {
     #[test]
     fn each_field_sets_its_own_flag() {
         let none = RequestDirectives::default();
+        let no_store = RequestDirectives {
+            no_store: true,
+            wishes: Wishes {
+                no_store: true,
+                ..Wishes::default()
+            },
+            ..none
+        };
         let table: &[(&[(&str, &str)], RequestDirectives)] = &[
             (&[], none),
             (&[("accept", "*/*"), ("host", "a")], none),
-            (
-                &[("cache-control", "no-store")],
-                RequestDirectives {
-                    no_store: true,
-                    ..none
-                },
-            ),
-            (
-                &[("cache-control", "max-age=0, No-Store")],
-                RequestDirectives {
-                    no_store: true,
-                    ..none
-                },
-            ),
-            (
-                &[("cache-control", "x"), ("cache-control", "no-store")],
-                RequestDirectives {
-                    no_store: true,
-                    ..none
-                },
-            ),
+            (&[("cache-control", "no-store")], no_store),
+            (&[("cache-control", "x, No-Store")], no_store),
+            (&[("cache-control", "x"), ("cache-control", "no-store")], no_store),
             (
                 &[("cache-control", "only-if-cached")],
                 RequestDirectives {
@@ -131,7 +184,6 @@ mod tests {
                     ..none
                 },
             ),
-            (&[("cache-control", "no-cache"), ("pragma", "no-cache")], none),
             (
                 &[("if-none-match", "*")],
                 RequestDirectives {

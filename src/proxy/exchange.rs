@@ -16,8 +16,10 @@ use crate::client::{ConnState, InFlight};
 use crate::clock::Now;
 use crate::config::{Config, Forwarded, HostField, Rule};
 use crate::fields::{connection, forwarded};
+use crate::invalidation::Tag;
 use crate::origin::{RequestBody, StreamBody};
 use crate::policy::Reason;
+use crate::policy::invalidation::group_name;
 use crate::policy::key::{self, KeyBody, KeyedJson};
 use crate::policy::request::RequestDirectives;
 use crate::route::{Captures, TemplateInput};
@@ -330,6 +332,13 @@ impl Exchange {
     /// The authority that the client asked for, in its spelling.
     pub fn authority(&self) -> &str {
         admit::authority(&self.head.uri, &self.head.headers)
+    }
+
+    /// The tags of cache groups of the target's origin (RFC 9875 §2.1).
+    pub fn group_tags(&self, groups: Vec<String>) -> impl Iterator<Item = Tag> {
+        let scheme = self.head.uri.scheme_str().unwrap_or("http");
+        let name = move |group: String| group_name(scheme, self.authority(), &group);
+        groups.into_iter().map(name).map(Tag::Group)
     }
 
     /// The host that the client asked for, without port.

@@ -101,7 +101,8 @@ impl Proxy {
         fetched: &Fetched,
     ) -> bool {
         let update = self.update(answer.headers());
-        let mut fields = validation::freshen(&entry.fields, &update);
+        let freshened = validation::freshen(&entry.fields, &update);
+        let mut fields = storing::storable_fields(order.rule(), &freshened);
         make_place(&mut fields);
         let times = storing::times(order.rule(), &fields, fetched.sent, fetched.received);
         let judged = storing::judge(

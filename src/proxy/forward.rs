@@ -11,7 +11,6 @@ use super::follow::Followed;
 use super::lookup::{Base, Found, Need};
 use super::order::Order;
 use super::problem::Refusal;
-use super::respond::Served;
 use crate::body::Body;
 use crate::config::Collapse;
 use crate::invalidation::{self, Subject, Tag, TagId, path_tags};
@@ -224,21 +223,14 @@ impl Proxy {
         base: &Option<Base>,
     ) -> Option<Response<Body>> {
         match self.look_up(exchange, lookup, self.clock.now()) {
-            Found::Fresh(fresh)
+            Found::Answer(answer)
                 if base
                     .as_ref()
-                    .is_none_or(|base| !Arc::ptr_eq(&base.entry, &fresh.entry)) =>
+                    .is_none_or(|base| !Arc::ptr_eq(&base.entry, &answer.entry)) =>
             {
-                Some(self.serve(
-                    exchange,
-                    &fresh.entry,
-                    Served::Fresh {
-                        age: fresh.age,
-                        left: fresh.left,
-                    },
-                ))
+                Some(self.serve(exchange, &answer.entry, answer.served))
             }
-            Found::Fresh(_) | Found::Other(_) => None,
+            Found::Answer(_) | Found::Other(_) => None,
         }
     }
 }

@@ -90,7 +90,8 @@ impl Proxy {
         passed: &Passed,
         head: &HeaderMap,
     ) -> Option<Parts> {
-        let mut fields = validation::freshen(&entry.fields, &self.update(head));
+        let freshened = validation::freshen(&entry.fields, &self.update(head));
+        let mut fields = storing::storable_fields(&exchange.rule, &freshened);
         make_place(&mut fields);
         let times = storing::times(&exchange.rule, &fields, passed.sent, passed.received);
         let facts = RequestFacts {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header;
-
 use super::Proxy;
 use super::exchange::Exchange;
+use super::respond::Served;
 use crate::clock::Now;
-use crate::config::SetCookie;
+use crate::config::ClientCacheControl;
 use crate::policy::Reason;
 use crate::policy::key::{CredentialState, Lookup};
+use crate::policy::request::Wishes;
 use crate::policy::reuse::{self, Asked, Candidate, Reuse, Validity};
 use crate::policy::storing::{self, RequestFacts, Storing};
 use crate::store::{Parts, StoredResponse};
@@ -18,16 +18,15 @@ use crate::store::{Parts, StoredResponse};
 /// What looking up came to.
 pub(super) enum Found {
     /// A stored response that may be served at once.
-    Fresh(Fresh),
+    Answer(Answer),
     /// The origin has to be asked, now or behind the answer.
     Other(Need),
 }
 
-/// A fresh stored response.
-pub(super) struct Fresh {
+/// A stored response that answers without the origin.
+pub(super) struct Answer {
     pub entry: Arc<StoredResponse>,
-    pub age: Duration,
-    pub left: Duration,
+    pub served: Served,
 }
 
 /// Why the origin has to be asked, and what is stored meanwhile.
@@ -107,7 +106,18 @@ impl Proxy {
     fn decide(&self, exchange: &Exchange, lookup: &Lookup, entry: Arc<StoredResponse>, now: Now) -> Found {
         let (reuse, validity) = self.reuse(exchange, lookup, &entry, now);
         match reuse {
-            Reuse::Serve { age, left } => Found::Fresh(Fresh { entry, age, left }),
+            Reuse::Serve { age, left } => Found::Answer(Answer {
+                entry,
+                served: Served::Fresh { age, left },
+            }),
+            Reuse::ServeAsWished { age, over } => Found::Answer(Answer {
+                entry,
+                served: Served::Stale {
+                    age,
+                    over,
+                    failure: None,
+                },
+            }),
             Reuse::ServeStale { age, over } => Found::Other(Need::Behind { entry, age, over }),
             Reuse::Validate { reason, if_error } => {
                 let strong_only = matches!(validity, Validity::Gone | Validity::Unknown);
@@ -179,8 +189,7 @@ impl Proxy {
         now: Now,
     ) -> Option<Arc<StoredResponse>> {
         let rule = &exchange.rule;
-        // Stored when the rule shared it; what is stored cannot be stripped in place.
-        if rule.set_cookie == SetCookie::Strip && entry.fields.contains_key(header::SET_COOKIE) {
+        if storing::holds_too_much(rule, &entry.fields) {
             return None;
         }
         let facts = facts_under(rule, &entry.facts);
@@ -210,6 +219,10 @@ fn asked(exchange: &Exchange, lookup: &Lookup) -> Asked {
     Asked {
         credentials: lookup.credentials,
         rule_grants: exchange.rule.grants_freshness(),
+        wishes: match exchange.rule.client_cache_control {
+            ClientCacheControl::Ignore => Wishes::default(),
+            ClientCacheControl::Honor => exchange.asked.wishes,
+        },
     }
 }
 

@@ -192,7 +192,7 @@ impl Proxy {
         {
             Keyed::Bypass(reason) => self.slow(exchange, Slow::Pass(reason)),
             Keyed::Cacheable(lookup) => match self.look_up(&exchange, &lookup, exchange.started) {
-                Found::Fresh(fresh) => Answering::now(self.serve_fresh(&mut exchange, &fresh)),
+                Found::Answer(answer) => Answering::now(self.serve_stored(&mut exchange, &answer)),
                 Found::Other(need) => self.slow(exchange, Slow::Fetch(Box::new((lookup, need)))),
             },
         }
@@ -247,7 +247,7 @@ impl Proxy {
             Keyed::Cacheable(lookup) => {
                 exchange.json.clone_from(&lookup.json);
                 match self.look_up(&exchange, &lookup, exchange.started) {
-                    Found::Fresh(fresh) => self.serve_fresh(&mut exchange, &fresh),
+                    Found::Answer(answer) => self.serve_stored(&mut exchange, &answer),
                     Found::Other(need) => self.fetch(exchange, lookup, need).await,
                 }
             }

@@ -9,8 +9,9 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use super::Proxy;
 use super::exchange::Exchange;
 use super::keep::Keep;
-use super::lookup::{Found, Fresh, Need};
+use super::lookup::{Answer, Found, Need};
 use super::order::Order;
+use super::respond::Served;
 use crate::clock::Now;
 use crate::fields::range::{self, ContentRange};
 use crate::origin::OriginBody;
@@ -62,12 +63,15 @@ impl Proxy {
     ) -> Found {
         // A part outlives its freshness in vain: nobody asks the origin whether it still holds.
         match self.reuse(exchange, lookup, &entry, now).0 {
-            Reuse::Serve { age, left } if suffices(exchange, &entry) => {
-                Found::Fresh(Fresh { entry, age, left })
-            }
+            Reuse::Serve { age, left } if suffices(exchange, &entry) => Found::Answer(Answer {
+                entry,
+                served: Served::Fresh { age, left },
+            }),
             Reuse::Serve { .. } if may_be_completed(exchange, &entry) => Found::Other(Need::Rest(entry)),
             Reuse::Serve { .. } => Found::Other(Need::Whole(Reason::PartsMissing)),
-            Reuse::ServeStale { .. } => Found::Other(Need::Whole(Reason::Stale)),
+            Reuse::ServeStale { .. } | Reuse::ServeAsWished { .. } => {
+                Found::Other(Need::Whole(Reason::Stale))
+            }
             Reuse::Validate { reason, .. } | Reuse::Forward(reason) => Found::Other(Need::Whole(reason)),
         }
     }

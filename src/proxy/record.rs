@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use super::Proxy;
 use super::exchange::Exchange;
+use crate::fields::cache_groups;
 use crate::invalidation::{Tag, TagId, path_tags};
 use crate::policy::Reason;
 use crate::policy::reuse::Validity;
 use crate::route::invalidation_path;
 use crate::store::{Inserted, StoredResponse};
 
+/// Cache groups that are supported whatever `limits.tags` says (RFC 9875 §2).
+const LEAST_GROUPS: usize = 32;
+
 impl Proxy {
-    /// Everything an answer can be invalidated by: its path and what lies above it, its rule, and
-    /// what the rule's templates make of it. `None`: more tags than `limits.tags`; one left out
-    /// would be an invalidation missed.
+    /// Everything an answer can be invalidated by: its path and what lies above it, its rule, what
+    /// the rule's templates make of it, and its cache groups. `None`: more tags or more groups than
+    /// `limits.tags`; one left out would be an invalidation missed.
     pub(super) fn tags(&self, exchange: &Exchange, fields: &http::HeaderMap) -> Option<Vec<TagId>> {
         let path = invalidation_path(exchange.head.uri.path());
         let mut tags: Vec<TagId> = path_tags(&path);
@@ -26,9 +30,15 @@ impl Proxy {
                 tags.push(Tag::Named(text).id());
             }
         }
+        let groups = cache_groups::of(fields);
+        let limit = exchange.ruling.config.limits.tags;
+        if named > limit || groups.len() > limit.max(LEAST_GROUPS) {
+            return None;
+        }
+        tags.extend(exchange.group_tags(groups).map(|group| group.id()));
         tags.sort_unstable();
         tags.dedup();
-        (named <= exchange.ruling.config.limits.tags).then_some(tags)
+        Some(tags)
     }
 
     /// Stores a response unless a write has overtaken it since its fetch began (rule 18).

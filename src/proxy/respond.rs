@@ -8,7 +8,7 @@ use http::{HeaderMap, Response, StatusCode, header};
 use super::Proxy;
 use super::collapse::Arrival;
 use super::exchange::Exchange;
-use super::lookup::Fresh;
+use super::lookup::Answer;
 use super::outcome::Verdict;
 use super::ranges;
 use crate::body::Body;
@@ -90,13 +90,9 @@ impl Served {
 
 impl Proxy {
     /// Answers a hit.
-    pub(super) fn serve_fresh(&self, exchange: &mut Exchange, fresh: &Fresh) -> Response<Body> {
+    pub(super) fn serve_stored(&self, exchange: &mut Exchange, answer: &Answer) -> Response<Body> {
         let busy = exchange.busy.take();
-        let served = Served::Fresh {
-            age: fresh.age,
-            left: fresh.left,
-        };
-        let mut response = self.serve(exchange, &fresh.entry, served);
+        let mut response = self.serve(exchange, &answer.entry, answer.served);
         response.body_mut().keep_busy(busy);
         response
     }

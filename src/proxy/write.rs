@@ -13,6 +13,7 @@ use super::outcome::Verdict;
 use super::problem::Refusal;
 use crate::body::Body;
 use crate::config::{Invalidate, Rule};
+use crate::fields::cache_groups;
 use crate::invalidation::{Event, Matter, Strength, Tag, Write};
 use crate::origin::{OriginBody, OriginError, RequestBody, Sent};
 use crate::policy::invalidation::{self, WriteOutcome};
@@ -147,13 +148,16 @@ impl Proxy {
     }
 
     /// What RFC 9111 §4.4 invalidates by itself: the target, and what the answer's `Location` and
-    /// `Content-Location` name.
+    /// `Content-Location` name; and the cache groups that it lists (RFC 9875 §3), which drop their
+    /// members and nothing that those share other groups with (§2.2.1).
     fn by_method(&self, exchange: &Exchange, path: &str, answer: Option<&HeaderMap>, hard: &mut Matter) {
         hard.tags.push(Tag::Path(invalidation_path(path)));
         if let Some(fields) = answer {
             let named = invalidation::named_paths(exchange.authority(), path, fields);
             hard.tags
                 .extend(named.iter().map(|path| Tag::Path(invalidation_path(path))));
+            hard.tags
+                .extend(exchange.group_tags(cache_groups::invalidated(fields)));
         }
     }
 

@@ -32,4 +32,5 @@ mod streaming;
 mod upgrades;
 mod validation;
 mod variants;
+mod words;
 mod writes;

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::model::{ClientTtl, Collapse, IgnoreOrigin, SetCookie};
+use http::{HeaderName, header};
+
+use super::super::model::{ClientCacheControl, ClientTtl, Collapse, IgnoreOrigin, SetCookie};
 use super::super::reader::{Fields, Reader};
 use super::super::source::{Place, Spanned};
 use super::super::tree::{Node, Value};
-use super::key::RawKey;
+use super::key::{RawKey, field_name};
 use super::share::{self, RawShare};
 use super::ttl::RawTtl;
 
@@ -40,6 +42,8 @@ pub(in crate::config) struct Terms {
     pub share: Option<RawShare>,
     pub set_cookie: Option<Spanned<SetCookie>>,
     pub ignore_origin: Option<Spanned<IgnoreOrigin>>,
+    pub targeted: Option<Spanned<Vec<HeaderName>>>,
+    pub client_cache_control: Option<Spanned<ClientCacheControl>>,
     pub collapse: Option<Spanned<Collapse>>,
     pub partial: Option<Spanned<bool>>,
     pub max_object: Option<Spanned<u64>>,
@@ -116,6 +120,10 @@ impl Terms {
             ("strip", SetCookie::Strip),
             ("share", SetCookie::Share),
         ];
+        let client_cache_control = [
+            ("ignore", ClientCacheControl::Ignore),
+            ("honor", ClientCacheControl::Honor),
+        ];
         Terms {
             cache: r.boolean(f.get("cache")),
             ttl: RawTtl::read(f.get("ttl"), r),
@@ -128,6 +136,8 @@ impl Terms {
             share: share::read(f.get("share"), r),
             set_cookie: r.choice(f.get("set_cookie"), &set_cookie),
             ignore_origin: ignore_origin(f.get("ignore_origin"), r),
+            targeted: targeted(f.get("targeted"), r),
+            client_cache_control: r.choice(f.get("client_cache_control"), &client_cache_control),
             collapse: r.choice(
                 f.get("collapse"),
                 &[("pod", Collapse::Pod), ("off", Collapse::Off)],
@@ -215,4 +225,23 @@ fn ignore_origin(node: Option<&Node>, r: &mut Reader<'_>) -> Option<Spanned<Igno
         }
     }
     Some(Spanned::new(ignored, &node?.place))
+}
+
+/// The field names, each once; `Cache-Control` and `Expires` are obeyed without being named, and in
+/// a syntax of their own.
+fn targeted(node: Option<&Node>, r: &mut Reader<'_>) -> Option<Spanned<Vec<HeaderName>>> {
+    let texts = r.texts(node, "a list of field names such as [CDN-Cache-Control]")?;
+    let mut names = Vec::new();
+    for text in &texts {
+        let Some(name) = field_name(text, r) else { continue };
+        if [header::CACHE_CONTROL, header::EXPIRES].contains(&name.value) {
+            let title = format!("`{}` is not a targeted field", text.value);
+            let problem = r.report.error(&name.place, title);
+            problem.cause("it counts in any case, where no field of this list is there");
+            problem.fix("remove it");
+        } else if !names.contains(&name.value) {
+            names.push(name.value);
+        }
+    }
+    Some(Spanned::new(names, &node?.place))
 }

@@ -53,6 +53,7 @@ pub(super) fn of(rule: &Rule, credentials: &FieldSet) -> u64 {
     if rule.partial {
         d.text("partial");
     }
+    d.list(rule.targeted.iter().map(|name| name.as_str().to_owned()));
     d.number(rule.max_object);
     d.list(credentials.exact.iter().map(|name| name.as_str().to_owned()));
     d.list(credentials.prefixes.iter().cloned());

@@ -94,6 +94,8 @@ impl Context<'_> {
             set_cookie: words.set_cookie,
             tags,
             ignore_origin: pick(&own.ignore_origin, &default.ignore_origin, Default::default()),
+            targeted: words.targeted,
+            client_cache_control: words.client_cache_control,
             collapse: words.collapse,
             partial: pick(&own.partial, &default.partial, false),
             max_object: pick(&own.max_object, &default.max_object, self.store.max_object),
@@ -228,6 +230,12 @@ fn of_storing(written: &RawRule) -> Vec<(&'static str, &Place)> {
     );
     keys.extend(own.stale_if_error.as_ref().map(|s| ("stale_if_error", &s.place)));
     keys.extend(own.share.as_ref().map(|s| ("share", &s.place)));
+    keys.extend(own.targeted.as_ref().map(|t| ("targeted", &t.place)));
+    keys.extend(
+        own.client_cache_control
+            .as_ref()
+            .map(|c| ("client_cache_control", &c.place)),
+    );
     keys.extend(written.tags.first().map(|tag| ("tags", &tag.place)));
     keys
 }

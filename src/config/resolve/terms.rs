@@ -1,6 +1,11 @@
 //! What a rule says about answers, with `defaults` filled in.
 
-use super::super::model::{BodyKey, ClientTtl, Collapse, KeySpec, QueryKey, SetCookie, Share, Unkeyed};
+use http::HeaderName;
+
+use super::super::model::{
+    BodyKey, ClientCacheControl, ClientTtl, Collapse, KeySpec, LARDER_CACHE_CONTROL, QueryKey, SetCookie,
+    Share, Unkeyed,
+};
 use super::super::raw::{RawBody, RawKey, RawQuery, Terms};
 use super::super::source::Spanned;
 
@@ -23,6 +28,8 @@ pub(super) struct Words {
     pub client_ttl: ClientTtl,
     pub share: Share,
     pub set_cookie: SetCookie,
+    pub targeted: Vec<HeaderName>,
+    pub client_cache_control: ClientCacheControl,
     pub collapse: Collapse,
 }
 
@@ -32,6 +39,12 @@ pub(super) fn words(own: &Terms, default: &Terms) -> Words {
         client_ttl: pick(&own.client_ttl, &default.client_ttl, ClientTtl::Origin),
         share: pick(&own.share, &default.share, Share::Auto),
         set_cookie: pick(&own.set_cookie, &default.set_cookie, SetCookie::Refuse),
+        targeted: pick(&own.targeted, &default.targeted, vec![LARDER_CACHE_CONTROL]),
+        client_cache_control: pick(
+            &own.client_cache_control,
+            &default.client_cache_control,
+            ClientCacheControl::Ignore,
+        ),
         collapse: pick(&own.collapse, &default.collapse, Collapse::Pod),
     }
 }

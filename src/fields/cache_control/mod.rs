@@ -65,11 +65,11 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Whether the directive was there, in either form.
-    pub fn is_present(&self) -> bool {
+    /// Whether the directive is about the whole response.
+    pub fn is_whole(&self) -> bool {
         match self {
-            Scope::Absent => false,
-            Scope::Whole | Scope::Fields(_) => true,
+            Scope::Whole => true,
+            Scope::Absent | Scope::Fields(_) => false,
         }
     }
 
@@ -81,13 +81,19 @@ impl Scope {
         }
     }
 
+    /// What an argument makes of the directive: one that is no list of field names widens it to
+    /// the whole response.
+    pub(super) fn of_argument(argument: &[u8]) -> Scope {
+        field_names(argument).map_or(Scope::Whole, Scope::Fields)
+    }
+
     /// Adds one occurrence; the wider form wins over the narrower.
     fn widen(&mut self, argument: Option<&[u8]>) {
-        match (self, argument.and_then(field_names)) {
-            (Scope::Fields(names), Some(more)) => names.extend(more),
-            (scope @ Scope::Absent, Some(names)) => *scope = Scope::Fields(names),
-            (Scope::Whole, Some(_)) => {}
-            (scope, None) => *scope = Scope::Whole,
+        match (self, argument.map_or(Scope::Whole, Scope::of_argument)) {
+            (Scope::Fields(names), Scope::Fields(more)) => names.extend(more),
+            (scope @ Scope::Absent, Scope::Fields(names)) => *scope = Scope::Fields(names),
+            (Scope::Whole, Scope::Fields(_)) | (_, Scope::Absent) => {}
+            (scope, Scope::Whole) => *scope = Scope::Whole,
         }
     }
 }

@@ -105,8 +105,8 @@ fn flags_are_set_one_by_one() {
         ("no-transform", |c| c.no_transform),
         ("only-if-cached", |c| c.only_if_cached),
         ("immutable", |c| c.immutable),
-        ("private", |c| c.private.is_present()),
-        ("no-cache", |c| c.no_cache.is_present()),
+        ("private", |c| c.private.is_whole()),
+        ("no-cache", |c| c.no_cache.is_whole()),
     ];
     for (word, _) in table {
         let said = read(&[&word.to_uppercase()]);

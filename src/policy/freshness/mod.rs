@@ -9,9 +9,9 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::clock::{Mono, Now};
 use crate::config::{Rule, Ttl};
-use crate::fields::cache_control::CacheControl;
 use crate::fields::http_date;
 use crate::policy::Reason;
+use crate::policy::words::Words;
 
 #[cfg(test)]
 mod tests;
@@ -71,8 +71,8 @@ pub struct Answer<'a> {
     pub status: StatusCode,
     /// Its fields.
     pub fields: &'a HeaderMap,
-    /// Its `Cache-Control`.
-    pub said: &'a CacheControl,
+    /// What it says to this cache.
+    pub words: &'a Words,
     /// When its head arrived, for an answer without `Date`.
     pub received: SystemTime,
 }
@@ -107,7 +107,7 @@ fn by_origin(answer: &Answer<'_>, stated: Option<Duration>, may_guess: bool) -> 
     if let Some(length) = stated {
         return Ok(Lifetime::Stated(length));
     }
-    if !is_heuristically_cacheable(answer.status) && !answer.said.public {
+    if !is_heuristically_cacheable(answer.status) && !answer.words.said.public {
         return Err(Reason::Status);
     }
     let guessed = if may_guess { heuristic(answer) } else { None };
@@ -116,7 +116,8 @@ fn by_origin(answer: &Answer<'_>, stated: Option<Duration>, may_guess: bool) -> 
 
 /// The origin's explicit lifetime (§4.2.1): `s-maxage`, `max-age`, then `Expires` minus `Date`.
 fn stated(answer: &Answer<'_>) -> Option<Duration> {
-    let directive = answer.said.s_maxage.or(answer.said.max_age);
+    let said = &answer.words.said;
+    let directive = said.s_maxage.or(said.max_age);
     directive
         .map(|seconds| seconds.duration())
         .or_else(|| by_expires(answer))
@@ -124,7 +125,7 @@ fn stated(answer: &Answer<'_>) -> Option<Duration> {
 
 /// `Expires` minus `Date`. One that cannot be read, or comes twice, is in the past (§5.3).
 fn by_expires(answer: &Answer<'_>) -> Option<Duration> {
-    if !answer.fields.contains_key(header::EXPIRES) {
+    if !answer.words.expires || !answer.fields.contains_key(header::EXPIRES) {
         return None;
     }
     let expires = http_date::of(answer.fields, &header::EXPIRES, answer.received);
@@ -151,12 +152,12 @@ pub fn is_covered(status: StatusCode) -> bool {
     matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308)
 }
 
-/// Whether the status may be stored without explicit freshness (RFC 9110 §15.1); 206 is left
-/// out, since partial content is not stored.
+/// Whether the status may be stored without explicit freshness (RFC 9110 §15.1). A 206 comes here
+/// only where storing has let partial content in.
 pub fn is_heuristically_cacheable(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
-        200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
+        200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
     )
 }
 

@@ -48,12 +48,12 @@ fn clamp(default: Option<u64>) -> Rule {
 
 fn of(rule: &Rule, status: u16, lines: &[(&str, &str)], may_guess: bool) -> Result<Lifetime, Reason> {
     let fields = message(lines);
-    let said = CacheControl::of(&fields);
+    let words = Words::of(&[], &fields);
     let status = StatusCode::from_u16(status).unwrap();
     let answer = Answer {
         status,
         fields: &fields,
-        said: &said,
+        words: &words,
         received: noon(),
     };
     lifetime(rule, &answer, may_guess)

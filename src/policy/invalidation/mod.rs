@@ -60,6 +60,18 @@ fn may_have_written(status: StatusCode) -> bool {
     }
 }
 
+/// A cache group's name among those of all origins (RFC 9875 §2.1). `scheme` and `host` are those of
+/// the target URI as the client sent it; no two origins have a name in common, since no authority
+/// has a space.
+pub fn group_name(scheme: &str, host: &str, group: &str) -> String {
+    let default_port = match scheme {
+        "https" => ":443",
+        _ => ":80",
+    };
+    let host = host.strip_suffix(default_port).unwrap_or(host);
+    format!("{scheme}://{} {group}", host.to_ascii_lowercase())
+}
+
 /// The paths beside the target's own that a write's answer names: `Location` and
 /// `Content-Location`, where of the same origin as the target (RFC 9111 §4.4).
 /// `host` is the target's authority as the client sent it.

@@ -103,3 +103,21 @@ fn an_answer_names_paths_of_the_same_origin() {
         );
     }
 }
+
+#[test]
+fn a_cache_group_is_one_within_an_origin() {
+    // RFC 9875 §2.1, RFC 9110 §4.3.1
+    let name = |scheme, host, group| group_name(scheme, host, group);
+    for (scheme, host) in [("http", "a.test"), ("http", "A.Test"), ("http", "a.test:80")] {
+        assert_eq!(name(scheme, host, "g"), name("http", "a.test", "g"), "{host}");
+    }
+    for (scheme, host, group, why) in [
+        ("https", "a.test", "g", "scheme"),
+        ("http", "b.test", "g", "host"),
+        ("http", "a.test:8080", "g", "port"),
+        ("http", "a.test:443", "g", "a default port of the other scheme"),
+        ("http", "a.test", "G", "§2.1: case of the group"),
+    ] {
+        assert_ne!(name(scheme, host, group), name("http", "a.test", "g"), "{why}");
+    }
+}

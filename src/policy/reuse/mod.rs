@@ -10,6 +10,7 @@ use crate::clock::Now;
 use crate::policy::Reason;
 use crate::policy::freshness::Times;
 use crate::policy::key::CredentialState;
+use crate::policy::request::Wishes;
 use crate::policy::storing::Terms;
 
 #[cfg(test)]
@@ -50,6 +51,8 @@ pub struct Asked {
     pub credentials: CredentialState,
     /// Whether its rule grants freshness itself.
     pub rule_grants: bool,
+    /// What the client asks of freshness; nothing where the rule ignores it.
+    pub wishes: Wishes,
 }
 
 /// What to do with a stored response.
@@ -67,6 +70,13 @@ pub enum Reuse {
         /// Current age.
         age: Duration,
         /// How far past its lifetime; zero where an event made it stale before its time.
+        over: Duration,
+    },
+    /// Serve it stale, since this client wants it so (§5.2.1.2); nothing follows for others.
+    ServeAsWished {
+        /// Current age.
+        age: Duration,
+        /// How far past its lifetime.
         over: Duration,
     },
     /// Ask the origin whether it still holds; `if_error`: whether it may be served when the
@@ -93,9 +103,13 @@ pub fn decide(candidate: Candidate<'_>, asked: Asked, now: Now) -> Reuse {
     if !may_share(candidate.terms, asked) {
         return Reuse::Forward(Reason::Credentials);
     }
+    // §5.2.1.5 forbids to store, not to reuse; but a rule that honors clients takes the hint.
+    if asked.wishes.no_store {
+        return Reuse::Forward(Reason::RequestNoStore);
+    }
     match candidate.validity {
-        Validity::Untouched => by_age(candidate, now),
-        Validity::Stale => stale(candidate, Reason::SoftInvalidated, now),
+        Validity::Untouched => by_age(candidate, asked.wishes, now),
+        Validity::Stale => stale(candidate, asked.wishes, Reason::SoftInvalidated, now),
         // A `Last-Modified` counts in whole seconds: after a hard event it could bring back what
         // the event dropped, and so could a weak tag.
         Validity::Gone => validate_or_forward(candidate.strong_etag, Reason::Invalidated),
@@ -117,7 +131,7 @@ pub fn may_share(terms: &Terms, asked: Asked) -> bool {
     }
 }
 
-fn by_age(candidate: Candidate<'_>, now: Now) -> Reuse {
+fn by_age(candidate: Candidate<'_>, wishes: Wishes, now: Now) -> Reuse {
     let terms = candidate.terms;
     if terms.always_validate {
         return validate_or_forward(candidate.validator, Reason::MustValidate);
@@ -126,24 +140,44 @@ fn by_age(candidate: Candidate<'_>, now: Now) -> Reuse {
     // §4.2: fresh as long as the lifetime exceeds the age.
     if terms.lifetime > age {
         let left = terms.lifetime.saturating_sub(age);
-        return Reuse::Serve { age, left };
+        if wishes.accept_fresh(age, left) {
+            return Reuse::Serve { age, left };
+        }
+        return stand_by(candidate, Reason::RequestFreshness, Duration::ZERO);
     }
-    stale(candidate, Reason::Stale, now)
+    stale(candidate, wishes, Reason::Stale, now)
 }
 
 /// What a stale response is good for (§4.2.4, RFC 5861).
-fn stale(candidate: Candidate<'_>, reason: Reason, now: Now) -> Reuse {
+fn stale(candidate: Candidate<'_>, wishes: Wishes, reason: Reason, now: Now) -> Reuse {
     let terms = candidate.terms;
     if terms.always_validate {
         return validate_or_forward(candidate.validator, Reason::MustValidate);
     }
     let age = candidate.times.current_age(now);
     let over = age.saturating_sub(terms.lifetime);
-    let within = |window: Duration| !terms.never_stale && !window.is_zero() && over <= window;
-    if within(terms.stale_while_revalidate) {
+    let accepted = wishes.accept_stale(age, over);
+    if accepted && is_within(terms, terms.stale_while_revalidate, over) {
         return Reuse::ServeStale { age, over };
     }
-    let if_error = within(terms.stale_if_error);
+    // §4.2.4: a client may ask for what is stale where nothing forbids it, and where it is known how
+    // stale it is, which it is not after a soft event.
+    let may_ask = !terms.never_stale && candidate.validity == Validity::Untouched;
+    if accepted && may_ask && wishes.max_stale.is_some() {
+        return Reuse::ServeAsWished { age, over };
+    }
+    stand_by(candidate, reason, over)
+}
+
+/// Whether a stale window is open for a response that has been stale for `over`.
+fn is_within(terms: &Terms, window: Duration, over: Duration) -> bool {
+    !terms.never_stale && !window.is_zero() && over <= window
+}
+
+/// Asks the origin; the response stands by for an error as long as the origin, or the rule, lets
+/// it. That holds regardless of what the client would like (RFC 5861 §4).
+fn stand_by(candidate: Candidate<'_>, reason: Reason, over: Duration) -> Reuse {
+    let if_error = is_within(candidate.terms, candidate.terms.stale_if_error, over);
     if if_error || candidate.validator {
         Reuse::Validate { reason, if_error }
     } else {

@@ -4,6 +4,8 @@ use super::*;
 use crate::clock::Mono;
 use crate::policy::key::CredentialState::{Absent, Named, Unnamed, UnnamedAuthorization};
 
+mod wishes;
+
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -30,6 +32,7 @@ fn at(age: u64, terms: &Terms, validity: Validity, by: By) -> Reuse {
     let asked = Asked {
         credentials: Absent,
         rule_grants: false,
+        wishes: Wishes::default(),
     };
     ask(age, terms, validity, by, asked)
 }
@@ -302,6 +305,7 @@ fn credentials_that_nothing_names_get_only_what_is_open_to_them() {
         let asked = Asked {
             credentials,
             rule_grants,
+            wishes: Wishes::default(),
         };
         for validity in [
             Validity::Untouched,

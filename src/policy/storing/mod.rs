@@ -15,6 +15,7 @@ use crate::policy::Reason;
 use crate::policy::freshness::{self, Answer, Lifetime, Times};
 use crate::policy::key::CredentialState;
 use crate::policy::validation::Validators;
+use crate::policy::words::Words;
 
 #[cfg(test)]
 mod tests;
@@ -76,8 +77,8 @@ pub enum Storing {
 ///
 /// Stricter than the RFC, since a sidecar stands in front of the application's own check: no
 /// lifetime is guessed for an answer to a request with any credential; an answer with
-/// `Set-Cookie` is refused unless the rule says otherwise; `private` and `no-cache` that name
-/// fields count as if they named none (§5.2.2.7 and §5.2.2.4 allow both).
+/// `Set-Cookie` is refused unless the rule, or a `private` or `no-cache` that names the field,
+/// keeps it from being stored.
 pub fn judge(
     rule: &Rule,
     facts: &RequestFacts,
@@ -86,22 +87,22 @@ pub fn judge(
     times: &Times,
     now: Now,
 ) -> Storing {
-    let said = CacheControl::of(fields);
-    if let Some(reason) = refusal(rule, facts, status, fields, &said) {
+    let words = Words::of(&rule.targeted, fields);
+    if let Some(reason) = refusal(rule, facts, status, fields, &words) {
         return Storing::Skip(reason);
     }
     let received = times.received_wall(now);
     let answer = Answer {
         status,
         fields,
-        said: &said,
+        words: &words,
         received,
     };
     let lifetime = match freshness::lifetime(rule, &answer, !facts.any_credential) {
         Ok(lifetime) => lifetime,
         Err(reason) => return Storing::Skip(reason),
     };
-    let terms = terms(rule, &said, lifetime);
+    let terms = terms(rule, &words.said, lifetime);
     match uselessness(&terms, times, Validators::of(fields)) {
         Some(reason) => Storing::Skip(reason),
         None => Storing::Store(terms),
@@ -114,14 +115,15 @@ fn refusal(
     facts: &RequestFacts,
     status: StatusCode,
     fields: &HeaderMap,
-    said: &CacheControl,
+    words: &Words,
 ) -> Option<Reason> {
     if !is_storable_method(rule, &facts.method) {
         return Some(Reason::Method);
     }
+    let said = &words.said;
     by_status(rule, status, said)
         .or_else(|| by_words(rule, facts, status, said))
-        .or_else(|| by_fields(rule, fields))
+        .or_else(|| by_fields(rule, fields, words))
         .or_else(|| by_credentials(rule, facts, said))
         .or_else(|| content_type::is_endless(fields).then_some(Reason::Stream))
 }
@@ -163,15 +165,17 @@ fn by_words(rule: &Rule, facts: &RequestFacts, status: StatusCode, said: &CacheC
     if said.no_store && !overridden && !lifted.no_store {
         return Some(Reason::OriginNoStore);
     }
-    (said.private.is_present() && !lifted.private).then_some(Reason::OriginPrivate)
+    // §5.2.2.7: one that names fields lets the rest be stored.
+    (said.private.is_whole() && !lifted.private).then_some(Reason::OriginPrivate)
 }
 
-fn by_fields(rule: &Rule, fields: &HeaderMap) -> Option<Reason> {
+fn by_fields(rule: &Rule, fields: &HeaderMap, words: &Words) -> Option<Reason> {
     if !rule.ignore_origin.vary && vary::is_star(fields) {
         return Some(Reason::VaryStar);
     }
+    let would_keep = || fields.contains_key(header::SET_COOKIE) && !words.withholds(&header::SET_COOKIE);
     match rule.set_cookie {
-        SetCookie::Refuse if fields.contains_key(header::SET_COOKIE) => Some(Reason::SetCookie),
+        SetCookie::Refuse if would_keep() => Some(Reason::SetCookie),
         SetCookie::Refuse | SetCookie::Strip | SetCookie::Share => None,
     }
 }
@@ -197,14 +201,14 @@ fn by_credentials(rule: &Rule, facts: &RequestFacts, said: &CacheControl) -> Opt
 /// where a rule lifts `private`.
 fn is_public(said: &CacheControl) -> bool {
     let for_shared_caches = said.s_maxage.is_some_and(|age| !age.duration().is_zero());
-    (said.public || for_shared_caches) && !said.private.is_present()
+    (said.public || for_shared_caches) && !said.private.is_whole()
 }
 
 /// §3.5: `public`, `s-maxage` and `must-revalidate` allow sharing an answer to `Authorization`;
 /// the last only while it is obeyed.
 fn is_authorization_shareable(rule: &Rule, said: &CacheControl) -> bool {
     let must_revalidate = said.must_revalidate && !rule.ignore_origin.must_revalidate;
-    is_public(said) || (must_revalidate && !said.private.is_present())
+    is_public(said) || (must_revalidate && !said.private.is_whole())
 }
 
 /// Answers that are not the whole representation: interim ones, 206, and what answers a
@@ -247,7 +251,8 @@ fn is_understood(status: StatusCode) -> bool {
 
 fn terms(rule: &Rule, said: &CacheControl, lifetime: Lifetime) -> Terms {
     let lifted = rule.ignore_origin;
-    let always_validate = said.no_cache.is_present() && !lifted.no_cache;
+    // §5.2.2.4: one that names fields lets the answer be reused without them.
+    let always_validate = said.no_cache.is_whole() && !lifted.no_cache;
     let seconds = |directive: Option<crate::fields::delta_seconds::DeltaSeconds>| {
         directive.map_or(Duration::ZERO, |seconds| seconds.duration())
     };
@@ -297,10 +302,9 @@ fn uselessness(terms: &Terms, times: &Times, validators: Validators) -> Option<R
 /// about a proxy, those that `private` or `no-cache` name, and `Set-Cookie` where the rule
 /// strips it.
 pub fn storable_fields(rule: &Rule, fields: &HeaderMap) -> HeaderMap {
-    let said = CacheControl::of(fields);
     let mut kept = fields.clone();
     connection::strip_response(&mut kept);
-    for name in said.private.fields().iter().chain(said.no_cache.fields()) {
+    for name in Words::of(&rule.targeted, fields).withheld() {
         kept.remove(name);
     }
     for name in [
@@ -344,6 +348,18 @@ pub fn is_located_at(authority: &str, target: &PathAndQuery, fields: &HeaderMap)
         }
     };
     path == target.as_str()
+}
+
+/// Whether a stored head has fields that this rule would not have stored. After a change of rules
+/// such an answer is fetched anew: too rare to be worth stripping.
+pub fn holds_too_much(rule: &Rule, stored: &HeaderMap) -> bool {
+    let strips_cookies = match rule.set_cookie {
+        SetCookie::Strip => true,
+        SetCookie::Refuse | SetCookie::Share => false,
+    };
+    let words = Words::of(&rule.targeted, stored);
+    (strips_cookies && stored.contains_key(header::SET_COOKIE))
+        || words.withheld().any(|name| stored.contains_key(name))
 }
 
 /// The times of an exchange from its two clock readings and the answer's `Age` and `Date`

@@ -7,7 +7,6 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use crate::fields::cache_control::CacheControl;
 use crate::fields::etag::{self, EntityTag, NoneMatch};
 use crate::fields::{connection, http_date};
 
@@ -220,16 +219,12 @@ const NOT_FRESHENED: [HeaderName; 8] = [
 
 /// The stored head freshened by a 304's (RFC 9111 §3.2): its fields replace those stored, but
 /// `Content-Encoding`, `Content-Type`, `Content-Range`, `Content-Length`, `Set-Cookie` and what
-/// §3.2 excludes. The stored `Age` goes: it was that of another answer.
+/// §3.2 excludes. The stored `Age` goes: it was that of another answer. What `private` and
+/// `no-cache` then withhold of it is for storing to say, as with any other head.
 pub fn freshen(stored: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
     let mut news = not_modified.clone();
-    let said = CacheControl::of(&news);
     connection::strip_response(&mut news);
-    for name in NOT_FRESHENED
-        .iter()
-        .chain(said.private.fields())
-        .chain(said.no_cache.fields())
-    {
+    for name in &NOT_FRESHENED {
         news.remove(name);
     }
     let mut freshened = stored.clone();

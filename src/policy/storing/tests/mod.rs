@@ -100,6 +100,7 @@ fn stored(rule: &Rule, lines: Lines<'_>) -> Terms {
 
 mod sharing;
 mod terms;
+mod words;
 
 #[test]
 fn without_a_rule_the_rfc_decides() {
@@ -173,8 +174,26 @@ fn without_a_rule_the_rfc_decides() {
         (
             200,
             &[(CC, "max-age=60, private=\"x\"")],
+            None,
+            "§5.2.2.7: the rest may be stored",
+        ),
+        (
+            200,
+            &[(CC, "max-age=60, private=\"x\", private")],
             Some(Reason::OriginPrivate),
-            "qualified: as unqualified",
+            "§5.2.2.7: the wider form",
+        ),
+        (
+            200,
+            &[(CC, "max-age=60, private=\"vary\"")],
+            Some(Reason::OriginPrivate),
+            "§5.2.2.7: not without its Vary",
+        ),
+        (
+            200,
+            &[(CC, "max-age=60, no-cache=\"x\"")],
+            None,
+            "§5.2.2.4: the rest may be reused",
         ),
         (
             200,

@@ -47,7 +47,11 @@ fn a_lifted_private_does_not_make_an_answer_public() {
         private: true,
         ..IgnoreOrigin::default()
     });
-    for words in ["private, public", "private, s-maxage=60", "private=\"x\", public"] {
+    for words in [
+        "private, public",
+        "private, s-maxage=60",
+        "private=\"a b\", public",
+    ] {
         let found = refused(&lifted, &with(CredentialState::Unnamed), 200, &[(CC, words)]);
         assert_eq!(found, Some(Reason::Credentials), "{words}");
         let terms = stored(&lifted, &[(CC, words)]);

@@ -52,12 +52,22 @@ fn terms_carry_what_reuse_needs() {
         ),
         (
             "max-age=60, no-cache=\"x\"",
+            plain,
+            "§5.2.2.4: reused without the field",
+        ),
+        (
+            "max-age=60, no-cache=\"etag, cache-control\"",
             Terms {
                 always_validate: true,
                 never_stale: true,
                 ..plain
             },
-            "qualified: as unqualified",
+            "§5.2.2.4: not without its Cache-Control",
+        ),
+        (
+            "max-age=60, private=\"x\", public",
+            open,
+            "§5.2.2.7: shared but for the field",
         ),
         (
             "max-age=60, stale-while-revalidate=5, stale-if-error=7",
