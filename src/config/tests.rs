@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::*;
 use crate::route::Pattern;
 
@@ -153,11 +155,35 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(config.listen.port(), 3);
     assert_eq!(config.log.level, "debug");
     assert_eq!((config.store.memory, config.limits.header_count), (64 << 20, 7));
-    assert_eq!(
-        (config.credentials.exact.len(), config.credentials.prefixes.len()),
-        (1, 1)
-    );
+    for name in ["x-one", "x-two-more", "x-api-key", "x-tenant-id"] {
+        assert!(
+            config.credentials.contains(&HeaderName::from_static(name)),
+            "{name}"
+        );
+    }
     assert!(loaded.warnings.is_empty());
+}
+
+#[test]
+fn written_credentials_add_to_the_usual_ones() {
+    let fields = |text: &str| {
+        Config::from_yaml(&format!("origin: http://a\n{text}"))
+            .unwrap()
+            .credentials
+    };
+    let usual = fields("");
+    for (text, name, expected) in [
+        ("", "x-who", false),
+        ("credentials: [X-Who]", "x-who", true),
+        ("credentials: [X-Who]", "x-api-key", true),
+        ("credentials: [X-Who]", "x-auth-request-user", true),
+        ("credentials: []", "x-api-key", true),
+    ] {
+        let field = HeaderName::from_static(name);
+        assert_eq!(fields(text).contains(&field), expected, "{text} {name}");
+    }
+    // Naming a usual one again changes nothing, not even the digest of the rules.
+    assert_eq!(fields("credentials: [X-Api-Key, x-tenant*]"), usual);
 }
 
 #[test]
