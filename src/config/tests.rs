@@ -510,6 +510,14 @@ fn warnings_are_given_for_what_is_probably_not_meant() {
 }
 
 #[test]
+fn the_body_of_a_write_may_be_keyed_for_what_it_drops() {
+    let text = "origin: http://a\nrules:\n\
+        - {name: p, match: \"GET /p/{sku}\", ttl: 1m, client_ttl: none, tags: [\"p:{sku}\"]}\n\
+        - {match: POST /p, key: {body: {json: [sku]}}, timeout: 5s, invalidate: [\"p:{json.sku}\"]}\n";
+    assert_eq!(titles(load_text(text, &[])), [""; 0]);
+}
+
+#[test]
 fn a_rule_whose_requests_others_answer_is_warned_of() {
     let text = "origin: http://a\nrules:\n- {match: GET /a}\n- {match: HEAD /a}\n- {name: both, match: GET|HEAD /a}\n";
     let titles = titles(load_text(text, &[]));
