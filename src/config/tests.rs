@@ -204,8 +204,12 @@ fn other_variables_are_ignored_with_one_warning() {
     ];
     assert_eq!(
         titles(load_text("origin: http://a\n", &env)),
-        ["2 variables that begin with LARDER_ set nothing"]
+        ["the variables LARDER_PORT, LARDER_SERVICE_HOST set nothing"]
     );
+    let many: Vec<String> = (0..12).map(|n| format!("LARDER_X{n:02}")).collect();
+    let env: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "")).collect();
+    let title = titles(load_text("origin: http://a\n", &env)).concat();
+    assert!(title.ends_with("LARDER_X09 and 2 more set nothing"), "{title}");
 }
 
 #[test]
