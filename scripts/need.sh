@@ -3,7 +3,8 @@
 #
 # What is missing is installed with apt, as root or through sudo without a password; where
 # neither works, one line names the package and the script fails. Parts of the Rust tool
-# chain (rustfmt, clippy) come from rustup.
+# chain (rustfmt, clippy) come from rustup where it is there; for a cargo of Debian's, the line
+# names its packages.
 set -eu
 
 # The Debian package that a program comes in.
@@ -34,18 +35,20 @@ forbid_services() {
     $AS_ROOT chmod 755 "$POLICY"
 }
 
-packages='' components=''
+packages='' components='' debian=''
 for program in "$@"; do
     present "$program" && continue
     case "$program" in
-        rustfmt | clippy) components="$components $program" ;;
+        rustfmt) components="$components rustfmt" debian="$debian rustfmt" ;;
+        clippy) components="$components clippy" debian="$debian rust-clippy" ;;
         *) packages="$packages $(package_of "$program")" ;;
     esac
 done
 
 if [ -n "$components" ]; then
     if ! command -v rustup >/dev/null 2>&1; then
-        echo "missing:$components; install with: rustup component add$components" >&2
+        echo "missing:$components; with rustup: rustup component add$components;" \
+            "with Debian's cargo: apt-get install$debian" >&2
         exit 1
     fi
     # One word a component.

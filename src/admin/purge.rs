@@ -98,7 +98,10 @@ impl PurgeRequest {
                 .into_iter()
                 .map(path)
                 .collect::<Result<_, _>>()?,
-            patterns: texts(&members, "patterns")?,
+            patterns: texts(&members, "patterns")?
+                .into_iter()
+                .map(pattern)
+                .collect::<Result<_, _>>()?,
             all: flag(&members, "all")?,
             soft: flag(&members, "soft")?,
             dry_run: flag(&members, "dry_run")?,
@@ -183,6 +186,15 @@ fn texts(members: &Map<String, Value>, key: &str) -> Result<Vec<String>, String>
     items.iter().map(text).collect()
 }
 
+/// One without a slash at its start could match no path; the log would take it for everything.
+fn pattern(text: String) -> Result<String, String> {
+    if text.starts_with('/') {
+        Ok(text)
+    } else {
+        Err(format!("pattern `{text}` does not begin with `/`"))
+    }
+}
+
 fn path(text: String) -> Result<PurgePath, String> {
     if !text.starts_with('/') {
         return Err(format!("path `{text}` does not begin with `/`"));
@@ -246,6 +258,10 @@ mod tests {
             (r#"{"tags": [""]}"#, "`tags` has an empty item"),
             (r#"{"all": "yes"}"#, "`all` is true or false, not \"yes\""),
             (r#"{"paths": ["a"]}"#, "does not begin with `/`"),
+            (
+                r#"{"patterns": ["soft"]}"#,
+                "pattern `soft` does not begin with `/`",
+            ),
             (r#"{"paths": ["/a?b=1"]}"#, "has a query"),
             (r#"{"paths": ["/a/*"]}"#, "use `patterns`"),
             (r"[]", "a purge is a JSON object"),

@@ -5,11 +5,13 @@
 
 mod purge;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::admin::{self, AdminState};
@@ -60,8 +62,13 @@ impl std::fmt::Debug for Options {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address could not be bound; the source names it.
-    #[error("`listen` or `admin` cannot be opened")]
-    Listen(#[source] std::io::Error),
+    #[error("`{setting}` cannot be opened{}", advice(setting, source))]
+    Listen {
+        /// The setting whose address it is.
+        setting: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The system gave no random bytes, without which identities cannot be hidden.
     #[error("the system has no random bytes to give: {0}")]
     Random(String),
@@ -103,10 +110,8 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start(config: Config, options: Options) -> Result<App, StartError> {
-        let listener = Server::bind(config.listen).map_err(StartError::Listen)?;
-        let admin_listener = Server::bind(config.admin).map_err(StartError::Listen)?;
-        let listen = listener.local_addr().map_err(StartError::Listen)?;
-        let admin = admin_listener.local_addr().map_err(StartError::Listen)?;
+        let (listener, listen) = bind("listen", config.listen)?;
+        let (admin_listener, admin) = bind("admin", config.admin)?;
 
         let app = App::assemble(config, options, listen, admin)?;
         let (server, mut draining) = (app.server.clone(), app.draining.subscribe());
@@ -249,6 +254,26 @@ impl App {
         self.ended.send_replace(true);
         drained
     }
+}
+
+/// A listener, and the address it got.
+fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { setting, source };
+    let listener = Server::bind(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// What to do about an address that cannot be bound.
+fn advice(setting: &str, error: &std::io::Error) -> String {
+    let reason = match error.kind() {
+        ErrorKind::AddrInUse => "another program has the port: stop it, or choose another port",
+        ErrorKind::AddrNotAvailable => "this machine has no such address: choose one of its own, or 0.0.0.0",
+        ErrorKind::PermissionDenied => "this user may not open the port: choose one from 1024 up",
+        _ => return String::new(),
+    };
+    let variable = setting.to_uppercase();
+    format!(" ({reason} with `{setting}`, --{setting} or LARDER_{variable})")
 }
 
 fn random() -> Result<[u8; 32], StartError> {

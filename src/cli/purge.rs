@@ -52,7 +52,7 @@ pub struct PurgeArgs {
 enum PurgeFailure {
     #[error("cannot read the token file {}", path.display())]
     Token { path: PathBuf, source: std::io::Error },
-    #[error("the token file {} does not hold a token", .0.display())]
+    #[error("the token file {} holds no token: write the one word of `admin_token_file` into it", .0.display())]
     NoToken(PathBuf),
     #[error("cannot purge")]
     Client(#[from] ClientError),
@@ -72,8 +72,16 @@ pub async fn purge(args: &PurgeArgs) -> Output {
                 ),
             ),
         },
-        Ok(answer) => Output::failed(1, refusal(&answer)),
-        Err(failure) => Output::failed(2, format!("larder purge: {}\n", causes(&failure))),
+        Ok(answer) => Output::failed(1, refusal(&answer, args)),
+        Err(failure) => {
+            let fix = match &failure {
+                PurgeFailure::Client(ClientError::Connect { .. }) => {
+                    "\n = fix: look whether Larder runs, and name its admin port with --admin URL"
+                }
+                _ => "",
+            };
+            Output::failed(2, format!("larder purge: {}{fix}\n", causes(&failure)))
+        }
     }
 }
 
@@ -94,7 +102,10 @@ fn token(path: &Path) -> Result<String, PurgeFailure> {
         path: path.to_owned(),
         source,
     })?;
-    Ok(text.trim().to_owned())
+    match text.trim() {
+        "" => Err(PurgeFailure::NoToken(path.to_owned())),
+        token => Ok(token.to_owned()),
+    }
 }
 
 fn content(args: &PurgeArgs) -> Value {
@@ -118,11 +129,18 @@ fn receipt(content: &[u8]) -> Option<String> {
     is_receipt.then(|| pretty + "\n")
 }
 
-fn refusal(answer: &Response<Bytes>) -> String {
+fn refusal(answer: &Response<Bytes>, args: &PurgeArgs) -> String {
     let problem: Option<Value> = serde_json::from_slice(answer.body()).ok();
     let detail = problem
         .as_ref()
         .and_then(|problem| problem.get("detail")?.as_str());
+    if let (StatusCode::UNAUTHORIZED, Some(file)) = (answer.status(), &args.token_file) {
+        return format!(
+            "larder purge: {}: the token in {} is not the one that Larder read from `admin_token_file` when it started\n",
+            answer.status(),
+            file.display()
+        );
+    }
     let hint = match answer.status() {
         StatusCode::UNAUTHORIZED => "; `--token-file FILE` does that",
         _ => "",

@@ -95,6 +95,7 @@ pub fn serve(args: &ServeArgs, env: &BTreeMap<String, String>, start: Start) -> 
         // In one line: a picture with a caret is for `larder check`, not for a log collector.
         tracing::warn!(
             at = warning.place(),
+            why = warning.cause,
             fix = warning.fix,
             "configuration: {}",
             warning.title

@@ -3,6 +3,7 @@
 const NO_TLS: &str = "remove it: this version speaks plain HTTP on both sides; put what speaks TLS in front";
 const NO_COMPRESSION: &str = "remove it: this version passes content as the origin coded it";
 const NO_REDIS: &str = "remove it: this version keeps answers in this process's memory alone";
+const NO_ENCODING: &str = "remove it: this version asks the origin for the codings that the client asks for";
 const LISTEN: &str = "write where clients connect as `listen: 0.0.0.0:8080`";
 const ORIGIN: &str = "write the server behind Larder as `origin: http://127.0.0.1:3000`";
 const MATCH: &str = "write method and path together, as `match: GET /products`";
@@ -15,6 +16,8 @@ pub(super) fn meant(section: &str, key: &str) -> Option<&'static str> {
         (_, "compress" | "compression" | "gzip" | "brotli") => NO_COMPRESSION,
         (_, "redis" | "valkey") => NO_REDIS,
         ("", "trace" | "tracing" | "otlp") => "remove it: this version exports no traces",
+        ("rules" | "defaults", "accept_encoding") => NO_ENCODING,
+        ("metrics", "compat") => "remove it: this version has its metrics under their own names alone",
         ("", "server" | "port" | "bind" | "address" | "http") => LISTEN,
         ("", "upstream" | "upstreams" | "backend" | "backends" | "target" | "proxy_pass") => ORIGIN,
         ("", "routes" | "locations" | "paths") => "write them as a list below `rules:`",

@@ -93,6 +93,9 @@ pub fn load_on(
     let source = source.map(Arc::new);
     let mut report = report::Report::new(source.clone());
     let config = read(machine, source.as_deref(), env, flags, &mut report);
+    if let (true, Some(source)) = (report.has_errors(), &source) {
+        yaml_error::false_space(source, &mut report);
+    }
     let (problems, warnings) = report.finish();
     match config {
         Some(config) if problems.0.is_empty() => Ok(Loaded { config, warnings }),

@@ -76,7 +76,8 @@ pub struct Origin {
     pub idle_timeout: Duration,
     /// Most connections at once.
     pub max_connections: usize,
-    /// Most requests at once; more wait, then get 503. `None`: as many as connections.
+    /// Most requests at once; more wait as long as for an answer, then get 503. `None`: as many as
+    /// connections.
     pub max_in_flight: Option<usize>,
     /// Which `Host` the origin sees.
     pub host_field: HostField,

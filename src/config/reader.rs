@@ -167,7 +167,7 @@ impl<'r> Reader<'r> {
     pub fn texts(&mut self, node: Option<&Node>, expected: &str) -> Option<Vec<Spanned<String>>> {
         let node = node?;
         match &node.value {
-            Value::List(items) => Some(items.iter().filter_map(|i| self.text(Some(i), "text")).collect()),
+            Value::List(items) => Some(items.iter().filter_map(|item| self.item(item)).collect()),
             Value::Text(text) if node.place.is_given() => Some(
                 text.split(',')
                     .map(str::trim)
@@ -186,6 +186,22 @@ impl<'r> Reader<'r> {
                 None
             }
         }
+    }
+
+    /// An item of a list of texts; `tag: x` would be one without its space.
+    fn item(&mut self, node: &Node) -> Option<Spanned<String>> {
+        if let Value::Map(entries) = &node.value
+            && let [(key, value)] = entries.as_slice()
+            && let Value::Text(text) = &value.value
+        {
+            let title = format!("`{}: {text}` is not one text", key.text);
+            let problem = self.report.error(&node.place, title);
+            problem
+                .cause("YAML reads a colon and a space as a key with its value")
+                .fix(format!("write \"{}:{text}\"", key.text));
+            return None;
+        }
+        self.text(Some(node), "text")
     }
 
     /// `true` or `false`.
@@ -228,6 +244,14 @@ impl<'r> Reader<'r> {
                 problem
                     .cause(format!("the least value here is {least}"))
                     .fix(format!("write {least} or more"));
+            }
+            None if digits => {
+                let problem = self
+                    .report
+                    .error(&text.place, format!("{} is too large", text.value));
+                problem
+                    .cause(format!("the largest value here is {}", u32::MAX))
+                    .fix("write a smaller number");
             }
             None if octal => {
                 let problem = self

@@ -78,9 +78,15 @@ fn by_flag(flags: &Overrides) -> Vec<(&'static str, &'static [&'static str], &st
 /// One warning for all: Kubernetes makes such variables for a Service named `larder`.
 fn warn_ignored(ignored: &[&str], report: &mut Report) {
     let Some(first) = ignored.first() else { return };
+    // The names stand in the title: of a warning, the log of `serve` shows little more.
+    let (shown, more) = ignored.split_at(ignored.len().min(10));
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
     let title = match ignored.len() {
         1 => format!("the variable {first} sets nothing"),
-        more => format!("{more} variables that begin with LARDER_ set nothing"),
+        _ => format!("the variables {}{more} set nothing", shown.join(", ")),
     };
     // Its value stays out of the log: whoever made the variable may have meant a secret.
     let place = Place::Given {
@@ -91,10 +97,7 @@ fn warn_ignored(ignored: &[&str], report: &mut Report) {
     let names: Vec<&str> = SHORT.iter().map(|(name, _)| *name).collect();
     report
         .warn(&place, title)
-        .cause(format!(
-            "ignored: {}; Kubernetes makes such variables for a Service named larder",
-            ignored.join(", ")
-        ))
+        .cause("they are ignored; Kubernetes makes such variables for a Service named larder")
         .fix(format!(
             "known are LARDER_CONFIG, {}, and LARDER__SECTION__KEY for all other settings",
             names.join(", ")

@@ -21,6 +21,12 @@ pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a s
     nearest(word, known).map(|near| format!("did you mean `{near}`?"))
 }
 
+/// Whether `word` is `meant` with one letter more, less, swapped or wrong.
+pub(super) fn is_slip(word: &str, meant: &str) -> bool {
+    let word: Vec<char> = word.chars().take(64).flat_map(char::to_lowercase).collect();
+    distance(&word, meant) == 1
+}
+
 /// Insertions, deletions, replacements and swaps of neighbours between two words, a dash and an
 /// underscore being the same.
 fn distance(word: &[char], candidate: &str) -> usize {
@@ -63,6 +69,21 @@ mod tests {
             ("x", None),
         ] {
             assert_eq!(nearest(word, known), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_slip_is_one_letter() {
+        for (word, meant, expected) in [
+            ("PSOT", "POST", true),
+            ("DELET", "DELETE", true),
+            ("GETT", "GET", true),
+            ("GIT", "GET", true),
+            ("POST", "POST", false),
+            ("PUSH", "POST", false),
+            ("REPORT", "POST", false),
+        ] {
+            assert_eq!(is_slip(word, meant), expected, "{word} {meant}");
         }
     }
 }

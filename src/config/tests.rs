@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use super::*;
 use crate::route::Pattern;
 
@@ -34,11 +36,9 @@ const SHOP: &str = include_str!("../../config/examples/shop.yaml");
 
 #[test]
 fn the_files_that_come_with_larder_are_valid() {
-    for (name, text) in [("minimal", MINIMAL), ("shop", SHOP)] {
+    for (name, text) in [("reference", REFERENCE), ("minimal", MINIMAL), ("shop", SHOP)] {
         assert_eq!(titles(load_text(text, &[])), [""; 0], "{name}");
     }
-    let warnings = titles(load_text(REFERENCE, &[]));
-    assert_eq!(warnings, ["browser copies of `product` may outlive a write"]);
 }
 
 #[test]
@@ -153,11 +153,35 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert_eq!(config.listen.port(), 3);
     assert_eq!(config.log.level, "debug");
     assert_eq!((config.store.memory, config.limits.header_count), (64 << 20, 7));
-    assert_eq!(
-        (config.credentials.exact.len(), config.credentials.prefixes.len()),
-        (1, 1)
-    );
+    for name in ["x-one", "x-two-more", "x-api-key", "x-tenant-id"] {
+        assert!(
+            config.credentials.contains(&HeaderName::from_static(name)),
+            "{name}"
+        );
+    }
     assert!(loaded.warnings.is_empty());
+}
+
+#[test]
+fn written_credentials_add_to_the_usual_ones() {
+    let fields = |text: &str| {
+        Config::from_yaml(&format!("origin: http://a\n{text}"))
+            .unwrap()
+            .credentials
+    };
+    let usual = fields("");
+    for (text, name, expected) in [
+        ("", "x-who", false),
+        ("credentials: [X-Who]", "x-who", true),
+        ("credentials: [X-Who]", "x-api-key", true),
+        ("credentials: [X-Who]", "x-auth-request-user", true),
+        ("credentials: []", "x-api-key", true),
+    ] {
+        let field = HeaderName::from_static(name);
+        assert_eq!(fields(text).contains(&field), expected, "{text} {name}");
+    }
+    // Naming a usual one again changes nothing, not even the digest of the rules.
+    assert_eq!(fields("credentials: [X-Api-Key, x-tenant*]"), usual);
 }
 
 #[test]
@@ -180,8 +204,12 @@ fn other_variables_are_ignored_with_one_warning() {
     ];
     assert_eq!(
         titles(load_text("origin: http://a\n", &env)),
-        ["2 variables that begin with LARDER_ set nothing"]
+        ["the variables LARDER_PORT, LARDER_SERVICE_HOST set nothing"]
     );
+    let many: Vec<String> = (0..12).map(|n| format!("LARDER_X{n:02}")).collect();
+    let env: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "")).collect();
+    let title = titles(load_text("origin: http://a\n", &env)).concat();
+    assert!(title.ends_with("LARDER_X09 and 2 more set nothing"), "{title}");
 }
 
 #[test]
@@ -433,6 +461,42 @@ fn warnings_are_given_for_what_is_probably_not_meant() {
             "- {name: a, match: GET /a, ttl: 1m, client_ttl: 1h}\n- {match: POST /a, invalidate: [a]}\n",
             "browser copies of `a` outlive a write",
         ),
+        (
+            "- {name: a, match: GET /a, client_ttl: 1h}\n- {match: POST /a, invalidate: [a]}\n",
+            "browser copies of `a` outlive a write",
+        ),
+        (
+            "- {name: stats, match: GET /a/stats, ttl: 1m}\n- {match: \"PUT /a/{id}\", cache: false}\n",
+            "`stats` is cached, and a write beside it does not drop it",
+        ),
+        (
+            "- {name: all, match: \"GET /a/**\", ttl: 1m}\n- {match: \"PUT /a/{id}\", cache: false}\n",
+            "`all` is cached, and a write below it does not drop it",
+        ),
+        (
+            "- {name: both, match: [GET /a, \"GET /a/{id}\"], ttl: 1m}\n- {match: \"PUT /a/{id}\", cache: false}\n",
+            "`both` is cached, and a write below it does not drop it",
+        ),
+        (
+            "- {name: all, match: \"GET /**\", ttl: 1m, share: public}\n",
+            "`share: public` on a path with credentials, in `all`",
+        ),
+        (
+            "- {name: t, match: TRACE|CONNECT /a}\n",
+            "the rule `t` can never match",
+        ),
+        (
+            "- {name: t, match: GET|TRACE /a}\n",
+            "`TRACE` can never match, in `t`",
+        ),
+        (
+            "- {name: t, match: PSOT /a}\n",
+            "`PSOT` is no usual method, in `t`",
+        ),
+        (
+            "- {name: t, match: HEAD /a, ttl: 1m}\n",
+            "`t` never stores: it matches HEAD alone",
+        ),
     ] {
         assert_eq!(rules(text), [expected], "{text}");
     }
@@ -441,9 +505,26 @@ fn warnings_are_given_for_what_is_probably_not_meant() {
         "- {name: a, match: GET /a, ttl: 1m, client_ttl: none}\n- {match: \"PUT /a/{id}\", invalidate: [a]}\n",
         "- {name: a, match: \"GET /a/{id}\", ttl: 1m}\n- {match: \"PUT /a/{id}\", cache: false}\n",
         "- {match: GET /a, ttl: 1m}\n- {match: POST /login, cache: false}\n",
+        // Whether a browser keeps a copy is the origin's word alone.
+        "- {name: a, match: GET /a}\n- {match: POST /a, invalidate: [a]}\n",
+        "- {name: a, match: GET /a, client_ttl: 0s, ttl: 1m}\n- {match: POST /a, invalidate: [a]}\n",
+        "- {name: a, match: GET /a/stats, ttl: 1m, client_ttl: none}\n- {match: \"PUT /a/{id}\", invalidate: [a]}\n",
+        // Another rule answers the list.
+        "- {match: \"GET /**\", ttl: 1m}\n- {match: GET /a}\n- {match: \"PUT /a/{id}\", cache: false}\n",
+        "- {match: \"GET /a/**\", ttl: 1m, share: public}\n",
+        "- {match: PROPFIND|PURGE /a}\n",
+        "- {match: HEAD /a}\n",
     ] {
         assert_eq!(rules(quiet), [""; 0], "{quiet}");
     }
+}
+
+#[test]
+fn the_body_of_a_write_may_be_keyed_for_what_it_drops() {
+    let text = "origin: http://a\nrules:\n\
+        - {name: p, match: \"GET /p/{sku}\", ttl: 1m, client_ttl: none, tags: [\"p:{sku}\"]}\n\
+        - {match: POST /p, key: {body: {json: [sku]}}, timeout: 5s, invalidate: [\"p:{json.sku}\"]}\n";
+    assert_eq!(titles(load_text(text, &[])), [""; 0]);
 }
 
 #[test]
@@ -454,6 +535,39 @@ fn a_rule_whose_requests_others_answer_is_warned_of() {
         titles.iter().any(|t| t == "the rule `both` can never match"),
         "{titles:?}"
     );
+}
+
+#[test]
+fn a_rule_for_what_is_left_can_match() {
+    for (all, others) in [
+        ("GET /api/**", vec!["GET /api/{version}/**"]),
+        ("GET /api/**", vec!["GET /api/{version}/**", "GET /api"]),
+        (
+            "GET /api/**",
+            vec!["GET /api/{a}", "GET /api/{a}/{b}", "GET /api"],
+        ),
+        ("GET /**", vec!["GET /{first}/**"]),
+    ] {
+        let rules: String = others
+            .iter()
+            .map(|other| format!("- match: \"{other}\"\n"))
+            .collect();
+        let text = format!("origin: http://a\nrules:\n- match: \"{all}\"\n{rules}");
+        assert_eq!(titles(load_text(&text, &[])), [""; 0], "{all} {others:?}");
+    }
+}
+
+#[test]
+fn a_default_client_ttl_is_warned_of_once_for_all_rules() {
+    for told in ["30m", "remaining"] {
+        let text = format!(
+            "origin: http://a\ndefaults: {{client_ttl: {told}}}\nrules:\n\
+             - {{name: a, match: GET /a, ttl: 1h}}\n- {{name: b, match: GET /b, ttl: 1h}}\n\
+             - {{match: POST /a, invalidate: [a, b]}}\n"
+        );
+        let found = titles(load_text(&text, &[]));
+        assert_eq!(found, ["browser copies of `a`, `b` outlive a write"], "{told}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_yaml::granit_parser::{ErrorKind, ScanError};
 
 use super::report::Report;
 use super::source::{Place, Source};
+use crate::route::method_list;
 
 /// What is wrong, why, and what to write instead.
 struct Advice {
@@ -21,6 +22,7 @@ pub(super) fn explain(error: &ScanError, source: &Source, report: &mut Report) {
     let advice = tab(source, at, error.kind())
         .or_else(|| brace(source, at, &line))
         .or_else(|| scalar_start(source, at, &line))
+        .or_else(|| methods(source, at, &line))
         .unwrap_or_else(|| by_kind(error.kind(), source, at));
     report
         .error(&Place::File(advice.at), advice.title)
@@ -101,6 +103,43 @@ fn brace(source: &Source, at: usize, line: &std::ops::Range<usize>) -> Option<Ad
             .into(),
         fix: format!("write \"{value}\""),
     })
+}
+
+/// `[GET, POST] /a`, which ends as a list for YAML where the path begins.
+fn methods(source: &Source, at: usize, line: &std::ops::Range<usize>) -> Option<Advice> {
+    let open = source.text.get(line.start..at)?.rfind('[')?;
+    let start = line.start + open;
+    let value = source.text.get(start..line.end)?.trim_end();
+    let meant = method_list(value)?;
+    Some(Advice {
+        at: start..start + value.len(),
+        title: format!("`{value}` is a list with something behind it"),
+        cause: "several methods are written with `|` between".into(),
+        fix: format!("write {meant}"),
+    })
+}
+
+/// Notes the first character that looks like a space and is none, if there is one outside
+/// comments. Only said where something else is wrong: in a text it may be meant.
+pub(super) fn false_space(source: &Source, report: &mut Report) {
+    let is_false = |c: char| matches!(c, '\u{a0}' | '\u{2007}' | '\u{202f}' | '\u{3000}');
+    let mut start = 0;
+    for line in source.text.split_inclusive('\n') {
+        let code = line.split(" #").next().unwrap_or(line);
+        let code = if code.starts_with('#') { "" } else { code };
+        if let Some((at, c)) = code.char_indices().find(|(_, c)| is_false(*c)) {
+            let at = start + at;
+            let title = "this looks like a space and is none";
+            let problem = report.error(&Place::File(at..at + c.len_utf8()), title);
+            problem.cause(format!(
+                "it is the character U+{:04X}, a no-break space or the like, which YAML takes for a letter",
+                u32::from(c)
+            ));
+            problem.fix("write an ordinary space; such characters come from web pages and word processors");
+            return;
+        }
+        start += line.len();
+    }
 }
 
 /// A value that begins with a character that YAML keeps for itself.

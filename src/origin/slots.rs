@@ -16,8 +16,6 @@ pub(super) struct Slots {
     connections: Arc<Semaphore>,
     max_connections: usize,
     in_flight: Option<Arc<Semaphore>>,
-    /// How long a request waits for `max_in_flight` before it is refused.
-    in_flight_wait: Duration,
 }
 
 /// A place, given back when dropped.
@@ -60,14 +58,14 @@ impl Slots {
             connections: Arc::new(Semaphore::new(max_connections)),
             max_connections,
             in_flight: in_flight.map(|most| Arc::new(Semaphore::new(most))),
-            in_flight_wait: settings.connect_timeout,
         }
     }
 
-    /// A place as soon as one is free; `None` when none was in time.
+    /// A place as soon as one is free; `None` when none was in time. Waiting for a worker that is
+    /// busy is waiting for the answer, and may take as long.
     pub(super) async fn admit(&self, patience: Duration) -> Option<Slot> {
         let in_flight = match &self.in_flight {
-            Some(places) => Some(place(places, self.in_flight_wait.min(patience)).await?),
+            Some(places) => Some(place(places, patience).await?),
             None => None,
         };
         let connection = place(&self.connections, patience).await?;
@@ -107,4 +105,26 @@ async fn place(places: &Arc<Semaphore>, patience: Duration) -> Option<OwnedSemap
         .await
         .ok()?
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_waits_for_a_worker_as_long_as_for_an_answer() {
+        let yaml = "origin: {url: http://a, connect_timeout: 1s, max_in_flight: 1}\n";
+        let slots = Slots::new(&Config::from_yaml(yaml).unwrap().origin);
+        for (busy, patience, expected) in [(5, 10, true), (5, 2, false), (0, 10, true)] {
+            let seconds = Duration::from_secs;
+            let first = slots.admit(seconds(1)).await.unwrap();
+            let work = async {
+                tokio::time::sleep(seconds(busy)).await;
+                drop(first);
+            };
+            let (second, ()) = tokio::join!(slots.admit(seconds(patience)), work);
+            assert_eq!(second.is_some(), expected, "{busy} {patience}");
+        }
+    }
 }

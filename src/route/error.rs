@@ -9,6 +9,26 @@ pub enum PatternError {
     /// More than two words.
     #[error("`{0}` has more than a method and a path; write `%20` for a space within a path")]
     ExtraWords(String),
+    /// Several methods, and not with `|` between.
+    #[error("`{given}`: several methods are written with `|` between and no space; write `{meant}`")]
+    MethodList {
+        /// As written.
+        given: String,
+        /// As it should be.
+        meant: String,
+    },
+    /// A URL in place of a path.
+    #[error(
+        "`{given}` is a URL, and a match takes a path; write `{path}`, and `host: {host}` beside `match`"
+    )]
+    Url {
+        /// As written.
+        given: String,
+        /// Its host.
+        host: String,
+        /// Its path.
+        path: String,
+    },
     /// A method without a path.
     #[error("`{0}` has no path; write one after the method, such as `{0} /products`")]
     NoPath(String),

@@ -14,6 +14,7 @@ mod trie;
 
 pub use capture::Captures;
 pub use error::{PatternError, TableError, TemplateError};
+pub(crate) use parse::method_list;
 pub use path::{invalidation_path, is_ambiguous, resolve};
 pub use pattern::Pattern;
 pub use table::{Matched, Table};

@@ -9,6 +9,10 @@ use super::pattern::{Host, Methods, Pattern, Segment};
 /// Reads `METHOD|METHOD /path` and a host.
 pub(super) fn pattern(text: &str, host: Option<&str>) -> Result<Pattern, PatternError> {
     let text = text.trim();
+    if let Some(meant) = method_list(text) {
+        let given = text.to_owned();
+        return Err(PatternError::MethodList { given, meant });
+    }
     let (methods, path) = words(text)?;
     let methods = methods.map_or(Ok(vec![Method::GET]), self::methods)?;
     let (segments, rest, names) = path_segments(path)?;
@@ -29,11 +33,40 @@ fn words(text: &str) -> Result<(Option<&str>, &str), PatternError> {
         (None, ..) => Err(PatternError::Empty),
         (Some(path), None, _) if path.starts_with('/') => Ok((None, path)),
         (Some(only), None, _) if only.split('|').all(is_method) => Err(PatternError::NoPath(only.to_owned())),
-        (Some(only), None, _) => Err(PatternError::MissingSlash(only.to_owned())),
+        (Some(only), None, _) => Err(no_path(only)),
         (Some(_), Some(_), Some(_)) => Err(PatternError::ExtraWords(text.to_owned())),
         (Some(methods), Some(path), None) if path.starts_with('/') => Ok((Some(methods), path)),
-        (Some(_), Some(path), None) => Err(PatternError::MissingSlash(path.to_owned())),
+        (Some(_), Some(path), None) => Err(no_path(path)),
     }
+}
+
+/// What a word without a leading slash was meant as.
+fn no_path(word: &str) -> PatternError {
+    let Some((_, rest)) = word.split_once("://") else {
+        return PatternError::MissingSlash(word.to_owned());
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        Some(_) | None => host,
+    };
+    PatternError::Url {
+        given: word.to_owned(),
+        host: host.to_owned(),
+        path: format!("/{path}"),
+    }
+}
+
+/// `PUT|DELETE /a` for `PUT | DELETE /a`, `PUT, DELETE /a` and `[PUT, DELETE] /a`.
+pub(crate) fn method_list(text: &str) -> Option<String> {
+    let (before, path) = text.split_once('/')?;
+    let is_mark = |c: char| c.is_whitespace() || matches!(c, ',' | '|' | '[' | ']');
+    let methods: Vec<&str> = before.split(is_mark).filter(|word| !word.is_empty()).collect();
+    let joined = methods.join("|");
+    let written_so = before.trim_end() == joined;
+    (methods.len() > 1 && !written_so && methods.iter().all(|word| is_method(word)))
+        .then(|| format!("{joined} /{path}"))
 }
 
 fn methods(text: &str) -> Result<Vec<Method>, PatternError> {

@@ -147,7 +147,8 @@ async fn connections_beyond_the_limit_wait_their_turn() {
 #[tokio::test]
 async fn requests_beyond_max_in_flight_queue_then_get_503() {
     let origin = TestOrigin::start().await;
-    let yaml = "origin: { url: '${ORIGIN}', max_in_flight: 1, connect_timeout: 300ms }\n";
+    let yaml = "origin: { url: '${ORIGIN}', max_in_flight: 1 }\n\
+                rules:\n  - { match: GET /other, timeout: 300ms }\n";
     let larder = TestLarder::build(yaml, &origin).start().await;
     let hold = origin.hold("/slow");
     let mut slow = larder.connect().await;

@@ -302,12 +302,18 @@ async fn a_broken_configuration_is_told_with_file_and_line_and_exit_code_2() {
 async fn a_port_that_is_taken_is_named_and_exit_code_2() {
     let taken = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (listen, admin) in [(address.as_str(), "127.0.0.1:0"), ("127.0.0.1:0", &address)] {
+    for (setting, listen, admin) in [
+        ("listen", address.as_str(), "127.0.0.1:0"),
+        ("admin", "127.0.0.1:0", &address),
+    ] {
         let origin = "http://127.0.0.1:1";
         let ended = run(&["serve", "--origin", origin, "--listen", listen, "--admin", admin]).await;
         let told = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(2), "{told}");
         assert!(told.contains(&address), "{told}");
+        assert!(told.contains(&format!("`{setting}` cannot be opened")), "{told}");
+        let advice = format!("choose another port with `{setting}`, --{setting} or");
+        assert!(told.contains(&advice), "{told}");
     }
 }
 

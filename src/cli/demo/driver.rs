@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{Method, Request, Response, header};
 use http_body_util::Full;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -17,6 +17,7 @@ use super::shop::{Route, Shop};
 use super::table::{columns, millis, percent, quantile};
 use crate::cli::client::{Client, ClientError};
 use crate::clock::{Clock, Mono};
+use crate::route::Table;
 use crate::tasks::Tasks;
 
 /// Customers who browse at the same time.
@@ -117,6 +118,15 @@ impl Floor {
             if let (Some(product), Some(revision)) = (product, revision) {
                 product.fetch_max(revision, Ordering::SeqCst);
             }
+            // What was removed may not be shown any more; a new product of its SKU has a
+            // revision above all others.
+            let removed = call.method == Method::DELETE;
+            if let (Some(product), true) = (
+                product,
+                removed && answer.is_some_and(|a| a.status().is_success()),
+            ) {
+                product.fetch_add(1, Ordering::SeqCst);
+            }
         }
     }
 
@@ -175,6 +185,13 @@ fn answered(answer: &Response<Bytes>) -> Answered {
     }
 }
 
+/// The name of the rule that answers a route.
+fn rule_of(route: Route, rules: &Table) -> &str {
+    let (method, path) = route.name().split_once(' ').unwrap_or_default();
+    let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
+    &rules.find(&method, "", path).rule.name
+}
+
 fn revision(answer: &Response<Bytes>) -> Option<u64> {
     serde_json::from_slice::<Value>(answer.body())
         .ok()?
@@ -183,8 +200,9 @@ fn revision(answer: &Response<Bytes>) -> Option<u64> {
 }
 
 impl Report {
-    /// A table with a row for each route that was called, and what it proves below.
-    pub(super) fn table(&self, shop: &Shop) -> String {
+    /// A table with a row for each route that was called and the rule that answered it, and what
+    /// it proves below.
+    pub(super) fn table(&self, shop: &Shop, rules: &Table) -> String {
         let head = [
             "", "requests", "hits", "hit p50", "p50", "p99", "p50", "p99", "calls", "saved",
         ];
@@ -201,7 +219,11 @@ impl Report {
             "",
         ];
         let mut rows: Vec<Vec<String>> = [above, head].map(|row| row.map(str::to_owned).to_vec()).into();
-        rows.extend(Route::ALL.into_iter().filter_map(|route| self.row(route, shop)));
+        rows.extend(
+            Route::ALL
+                .into_iter()
+                .filter_map(|route| self.row(route, shop, rules)),
+        );
         let requests = self.samples.len() as u64;
         let saved = requests.saturating_sub(shop.all_calls());
         format!(
@@ -214,7 +236,7 @@ impl Report {
         )
     }
 
-    fn row(&self, route: Route, shop: &Shop) -> Option<Vec<String>> {
+    fn row(&self, route: Route, shop: &Shop, rules: &Table) -> Option<Vec<String>> {
         let samples: Vec<_> = self
             .samples
             .iter()
@@ -233,7 +255,7 @@ impl Report {
         let mut alone = shop.durations(route);
         let calls = shop.calls(route);
         Some(vec![
-            route.name().to_owned(),
+            format!("{:<14}   {}", rule_of(route, rules), route.name()),
             requests.to_string(),
             percent(hits.len() as u64, requests),
             millis(quantile(&mut hit, 0.5)),
@@ -277,6 +299,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_route_of_the_shop_has_a_rule_with_a_name() {
+        let rules = crate::config::Config::from_yaml(super::super::RULES)
+            .unwrap()
+            .rules;
+        let names = Route::ALL.map(|route| rule_of(route, &rules));
+        assert!(!names.contains(&"none"), "{names:?}");
+        assert_eq!(rule_of(Route::RemoveProduct, &rules), "change-product");
+        assert!(names.iter().all(|name| name.len() <= 14), "{names:?}");
+    }
+
     #[tokio::test]
     async fn against_the_bare_shop_nothing_is_saved_and_nothing_is_outdated() {
         let shop = Shop::start(0.0).await.unwrap();
@@ -286,8 +319,11 @@ mod tests {
         assert!(report.requests() > 0);
         assert_eq!((report.failed, report.outdated), (0, 0));
         assert_eq!(report.requests() as u64, shop.all_calls());
-        let table = report.table(&shop);
-        assert!(table.contains("GET /products/{sku}"), "{table}");
+        let rules = crate::config::Config::from_yaml(super::super::RULES)
+            .unwrap()
+            .rules;
+        let table = report.table(&shop, &rules);
+        assert!(table.contains("product          GET /products/{sku}"), "{table}");
         assert!(table.contains("0.0 % saved. 0 failed, 0 older"), "{table}");
     }
 }

@@ -91,9 +91,20 @@ impl Mix {
         }
     }
 
-    /// The back office's next write: mostly the stock of some product, now and then a new one.
+    /// The back office's next write: mostly the stock of some product, now and then a new one or
+    /// one that goes.
     pub(super) fn write(&mut self) -> Call {
-        if self.below(5) == 0 {
+        let kind = self.below(6);
+        if kind == 0 {
+            // Of those that are seldom looked at, so that the popular ones stay.
+            #[allow(clippy::cast_possible_truncation, reason = "below ten")]
+            let product = PRODUCTS - 1 - self.below(10) as usize;
+            return Call {
+                product: Some(product),
+                ..send(Route::RemoveProduct, Method::DELETE, &product_path(product))
+            };
+        }
+        if kind == 1 {
             let content = json!({ "name": "novelty", "category": "tea", "price": 100 + self.below(900) });
             return Call {
                 content: content.to_string(),
@@ -222,6 +233,26 @@ mod tests {
             of(0),
             of(50),
             of(99)
+        );
+    }
+
+    #[test]
+    fn every_kind_of_write_comes_and_popular_products_stay() {
+        let mut mix = Mix::new(5);
+        let calls: Vec<_> = (0..600).map(|_| mix.write()).collect();
+        for (route, least) in [
+            (Route::AddProduct, 60),
+            (Route::RemoveProduct, 60),
+            (Route::ChangeProduct, 300),
+        ] {
+            let number = calls.iter().filter(|call| call.route == route).count();
+            assert!(number >= least, "{}: {number}", route.name());
+        }
+        let removed = calls.iter().filter(|call| call.route == Route::RemoveProduct);
+        assert!(
+            removed
+                .map(|call| call.product)
+                .all(|product| product >= Some(90))
         );
     }
 

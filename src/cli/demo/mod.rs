@@ -9,12 +9,14 @@ mod table;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::{Client, ClientError, causes};
 use super::runtime::Signals;
 use super::{Front, Output, Start, StartFailure};
 use crate::config::{self, AccessLog, Overrides, Source};
+use crate::route::Table;
 
 use live::{Figures, Seen};
 use shop::Shop;
@@ -43,7 +45,7 @@ const CALLS: [(&str, &str); 5] = [
 #[derive(Debug, Clone, clap::Args)]
 pub struct DemoArgs {
     /// Send a mix of reads and writes for so many seconds, then show a table and end
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "15")]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "15", value_parser = seconds)]
     pub drive: Option<u64>,
     /// Where Larder listens; without it 127.0.0.1:8080, or any free port
     #[arg(long, value_name = "ADDRESS")]
@@ -54,6 +56,15 @@ pub struct DemoArgs {
     /// Makes the driven mix repeatable
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+}
+
+/// How long a drive is to last.
+fn seconds(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("a drive takes a second at least".to_owned()),
+        Ok(seconds) => Ok(seconds),
+        Err(_) => Err("write whole seconds, such as 15".to_owned()),
+    }
 }
 
 /// Why a demonstration ended early.
@@ -82,18 +93,18 @@ pub async fn demo(args: &DemoArgs, out: &mut dyn Write, start: Start) -> Output 
 async fn show(args: &DemoArgs, out: &mut dyn Write, start: Start) -> Result<(), DemoError> {
     let mut signals = Signals::listen()?;
     let shop = Shop::start(1.0).await.map_err(DemoError::Shop)?;
-    let front = open(args, &shop, start).await?;
+    let (front, rules) = open(args, &shop, start).await?;
     out.write_all(welcome(&front, &shop).as_bytes())?;
     tokio::select! {
-        shown = perform(args, out, &front, &shop) => shown?,
+        shown = perform(args, out, &front, &shop, &rules) => shown?,
         _ = signals.next() => {}
     }
     (front.drain)().await;
     Ok(())
 }
 
-/// Starts Larder in front of the shop.
-async fn open(args: &DemoArgs, shop: &Shop, start: Start) -> Result<Front, DemoError> {
+/// Starts Larder in front of the shop: what runs, and by which rules.
+async fn open(args: &DemoArgs, shop: &Shop, start: Start) -> Result<(Front, Arc<Table>), DemoError> {
     let flags = Overrides {
         listen: Some(args.listen.clone().unwrap_or_else(|| free("127.0.0.1:8080"))),
         admin: Some(args.admin.clone().unwrap_or_else(|| free("127.0.0.1:9321"))),
@@ -108,7 +119,9 @@ async fn open(args: &DemoArgs, shop: &Shop, start: Start) -> Result<Front, DemoE
         .map_err(|problems| DemoError::Rules(problems.render(false)))?;
     // Lines about slow requests, which here is what the shop is for, would bury the figures.
     loaded.config.log.access = AccessLog::Off;
-    start(loaded.config).await.map_err(DemoError::Start)
+    let rules = loaded.config.rules.clone();
+    let front = start(loaded.config).await.map_err(DemoError::Start)?;
+    Ok((front, rules))
 }
 
 /// `wanted`, or any port of the same machine where that is taken.
@@ -138,22 +151,27 @@ fn welcome(front: &Front, shop: &Shop) -> String {
 }
 
 /// The drive, or whatever others do, with a line a second.
-async fn perform(args: &DemoArgs, out: &mut dyn Write, front: &Front, shop: &Shop) -> Result<(), DemoError> {
+async fn perform(
+    args: &DemoArgs,
+    out: &mut dyn Write,
+    front: &Front,
+    shop: &Shop,
+    rules: &Table,
+) -> Result<(), DemoError> {
     let Some(seconds) = args.drive else {
-        return watch(out, front.admin, shop, false).await;
+        return watch(out, front.admin, shop).await;
     };
     let length = Duration::from_secs(seconds);
     let report = tokio::select! {
         report = driver::drive(front.listen, length, args.seed) => report?,
-        Err(error) = watch(out, front.admin, shop, true) => return Err(error),
+        Err(error) = watch(out, front.admin, shop) => return Err(error),
     };
-    out.write_all(format!("\n{}", report.table(shop)).as_bytes())?;
+    out.write_all(format!("\n{}", report.table(shop, rules)).as_bytes())?;
     Ok(())
 }
 
-/// A line a second for ever; where `always` is not set, only of seconds in which something
-/// happened, so that the calls to try stay in sight.
-async fn watch(out: &mut dyn Write, admin: SocketAddr, shop: &Shop, always: bool) -> Result<(), DemoError> {
+/// A line a second for ever, also of seconds in which nothing happened: they show that it runs.
+async fn watch(out: &mut dyn Write, admin: SocketAddr, shop: &Shop) -> Result<(), DemoError> {
     let mut admin = Client::new(&format!("http://{admin}"), Duration::from_secs(5))?;
     let mut seen = Seen::default();
     let mut last = Figures::fetch(&mut admin).await?;
@@ -163,17 +181,14 @@ async fn watch(out: &mut dyn Write, admin: SocketAddr, shop: &Shop, always: bool
         ticks.tick().await;
         let figures = Figures::fetch(&mut admin).await?;
         let mut news = seen.news(shop);
-        if always || figures.moved_since(&last) {
-            out.write_all(figures.line(&last, &mut news).as_bytes())?;
-            out.flush()?;
-        }
+        out.write_all(figures.line(&last, &mut news).as_bytes())?;
+        out.flush()?;
         last = figures;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
     use super::*;
@@ -211,14 +226,34 @@ mod tests {
             seed: 1,
         };
         let mut out = Vec::new();
-        perform(&args, &mut out, &front, &shop).await.unwrap();
+        let rules = config::Config::from_yaml(RULES).unwrap().rules;
+        perform(&args, &mut out, &front, &shop, &rules).await.unwrap();
         let shown = String::from_utf8(out).unwrap();
         let lines = shown.lines().filter(|line| line.contains("origin p50")).count();
         assert!((1..=3).contains(&lines), "{shown}");
         assert!(
-            shown.contains("GET /products/{sku}") && shown.contains("calls to the origin"),
+            shown.contains("product          GET /products/{sku}") && shown.contains("calls to the origin"),
             "{shown}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_second_without_requests_has_its_line_too() {
+        let shop = Shop::start(0.0).await.unwrap();
+        let front = bare(&shop).await;
+        let mut out = Vec::new();
+        let two_seconds = Duration::from_millis(2_200);
+        let watched = tokio::time::timeout(two_seconds, watch(&mut out, front.admin, &shop)).await;
+        assert!(watched.is_err(), "it ends with the demonstration alone");
+        let shown = String::from_utf8(out).unwrap();
+        assert!(shown.contains("0 requests"), "{shown}");
+    }
+
+    #[test]
+    fn a_drive_of_no_time_is_refused() {
+        for (text, expected) in [("0", None), ("1", Some(1)), ("15", Some(15)), ("1s", None)] {
+            assert_eq!(seconds(text).ok(), expected, "{text}");
+        }
     }
 
     #[tokio::test]

@@ -74,6 +74,26 @@ async fn the_receipt_is_shown_and_a_refusal_explained() {
         "{refused:?}"
     );
 
+    let mut other = tempfile::NamedTempFile::new().unwrap();
+    writeln!(other, "another").unwrap();
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    for (file, code, expected) in [
+        (
+            &other,
+            1,
+            "is not the one that Larder read from `admin_token_file`",
+        ),
+        (&empty, 2, "holds no token"),
+    ] {
+        let path = file.path().to_str().unwrap();
+        let refused = purge(&args(&["--all", "--admin", &url, "--token-file", path]).unwrap()).await;
+        assert_eq!(refused.code, code);
+        assert!(
+            refused.text.contains(expected) && refused.text.contains(path),
+            "{refused:?}"
+        );
+    }
+
     let wrong = purge(&args(&["--path", "products", "--admin", &url, "--token-file", token]).unwrap()).await;
     assert_eq!(wrong.code, 1);
     assert!(
@@ -94,8 +114,12 @@ async fn an_admin_port_that_is_not_there_is_an_error_of_its_own() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let rows: [(&[&str], &str); 3] = [
+    let rows: [(&[&str], &str); 4] = [
         (&["--all", "--admin", &url], "cannot connect to 127.0.0.1:"),
+        (
+            &["--all", "--admin", &url],
+            "look whether Larder runs, and name its admin port",
+        ),
         (
             &["--all", "--admin", "localhost"],
             "is not a URL such as http://127.0.0.1:9321",

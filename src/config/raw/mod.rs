@@ -238,11 +238,24 @@ fn log(node: Option<&Node>, r: &mut Reader<'_>) -> RawLog {
         ),
         level: r.text(f.get("level"), "a level such as info"),
         access: access(f.get("access"), r),
-        slow_request: r.timeout(f.get("slow_request")),
+        slow_request: slow_request(f.get("slow_request"), r),
         trust_request_id: r.boolean(f.get("trust_request_id")),
     };
     r.end(f);
     log
+}
+
+fn slow_request(node: Option<&Node>, r: &mut Reader<'_>) -> Option<Spanned<Duration>> {
+    let read = r.duration(node)?;
+    if read.value.is_zero() {
+        let problem = r
+            .report
+            .error(&read.place, "every request takes longer than no time");
+        problem.cause("all of them would count as slow and get a line");
+        problem.fix("write `access: all` to log every request, or a time such as 1s");
+        return None;
+    }
+    Some(read)
 }
 
 fn access(node: Option<&Node>, r: &mut Reader<'_>) -> Option<Spanned<AccessLog>> {

@@ -118,6 +118,15 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> 
         None
     };
     let example = || "write one such as http://127.0.0.1:3000".to_owned();
+    if let Some(meant) = with_braces(shown) {
+        let cause = "a variable stands for its value only in braces";
+        return refuse(cause, format!("write {meant}"));
+    }
+    let port = text.trim_start_matches(':');
+    if port.parse::<u16>().is_ok() {
+        let cause = "a port is not enough to find a server by";
+        return refuse(cause, format!("write http://127.0.0.1:{port}"));
+    }
     let (scheme, rest) = match text.split_once("://") {
         Some(split) => split,
         None if text.contains('/') || text.is_empty() || text.contains(char::is_whitespace) => {
@@ -175,6 +184,18 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> 
     };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     Some((host.to_owned(), port))
+}
+
+/// `http://${HOST}` for `http://$HOST`; nothing for text without such a name.
+fn with_braces(text: &str) -> Option<String> {
+    let (before, after) = text.split_once('$')?;
+    let is_start = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let name = after
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .next()?;
+    let rest = after.strip_prefix(name)?;
+    name.starts_with(is_start)
+        .then(|| format!("{before}${{{name}}}{rest}"))
 }
 
 /// Refuses listeners that meet one another or the origin.
@@ -306,6 +327,8 @@ mod tests {
             ("http://", None),
             ("app:3000", None),
             ("http://a b", None),
+            ("3000", None),
+            ("$ORIGIN", None),
         ] {
             let mut report = Report::new(None);
             let found = url(&Spanned::new(text.to_owned(), &Place::Nowhere), &mut report);

@@ -23,23 +23,19 @@ const CREDENTIALS: [&str; 13] = [
     "X-Tenant*",
 ];
 
-/// The credential fields: those written, else the usual ones.
+/// The credential fields: the usual ones, and those written. A list that took their place would
+/// make whoever adds one field share what the others keep apart.
 pub(super) fn credentials(written: Option<&[Spanned<String>]>, report: &mut Report) -> FieldSet {
     let mut set = FieldSet::default();
-    match written {
-        None => CREDENTIALS.iter().for_each(|name| {
-            add(&mut set, name);
-        }),
-        Some(names) => {
-            for name in names {
-                if !add(&mut set, &name.value) {
-                    let title = format!("`{}` is not a field name", name.value);
-                    let problem = report.error(&name.place, title);
-                    problem
-                        .cause("it takes field names, with `*` at the end alone, after the start of a name");
-                    problem.fix("write one such as X-Api-Key or X-Auth-*");
-                }
-            }
+    for name in CREDENTIALS {
+        add(&mut set, name);
+    }
+    for name in written.unwrap_or_default() {
+        if !add(&mut set, &name.value) {
+            let title = format!("`{}` is not a field name", name.value);
+            let problem = report.error(&name.place, title);
+            problem.cause("it takes field names, with `*` at the end alone, after the start of a name");
+            problem.fix("write one such as X-Api-Key or X-Auth-*");
         }
     }
     set
@@ -54,7 +50,9 @@ fn add(set: &mut FieldSet, name: &str) -> bool {
         return false;
     }
     match stem {
+        Some(_) if set.prefixes.iter().any(|known| known == field.as_str()) => {}
         Some(_) => set.prefixes.push(field.as_str().to_owned()),
+        None if set.exact.contains(&field) => {}
         None => set.exact.push(field),
     }
     true

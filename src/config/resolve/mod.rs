@@ -55,7 +55,7 @@ pub(super) fn resolve(raw: &Raw, around: Surroundings<'_>, report: &mut Report) 
     unmatched.fingerprint = fingerprint::of(&unmatched, &credentials);
     let table = ties::compile(rules, unmatched, &raw.rules, report)?;
     if !report.has_errors() {
-        warnings::all(&raw.rules, &table, report);
+        warnings::all(&raw.rules, &raw.defaults, &table, report);
     }
     Some(Config {
         enabled: value(&raw.enabled, true),

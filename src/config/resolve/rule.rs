@@ -147,19 +147,18 @@ impl Context<'_> {
     /// Notes keys that can never take effect.
     fn check_effect(&mut self, written: &RawRule, methods: &Methods, cache: bool) {
         let own = &written.terms;
-        let by_status = own
-            .ttl_by_status
-            .first()
-            .map(|(status, _)| ("ttl_by_status", &status.place));
-        let ttl = own.ttl.as_ref().filter(|ttl| !ttl.is_origin());
-        let grants = ttl.map(|ttl| ("ttl", ttl.place())).or(by_status);
+        let is_grant =
+            |(key, _): &(&str, &Place)| *key != "ttl" || own.ttl.as_ref().is_some_and(|ttl| !ttl.is_origin());
+        let grants = grants_of(written).into_iter().find(is_grant);
         if !cache {
-            for (key, place) in of_storing(written) {
-                let also = own.cache.as_ref().or(self.raw.defaults.cache.as_ref());
-                let also = also.and_then(|c| self.report.excerpt(&c.place, "nothing is stored"));
+            let also = own.cache.as_ref().or(self.raw.defaults.cache.as_ref());
+            let also = also.and_then(|c| self.report.excerpt(&c.place, "nothing is stored"));
+            let granting = grants_of(written).into_iter();
+            let tags = written.tags.first().map(|tag| ("tags", &tag.place));
+            for (key, place) in granting.chain(of_storing(written)).chain(tags) {
                 let problem = self.report.error(place, format!("this `{key}` can never apply"));
                 problem
-                    .also(also)
+                    .also(also.clone())
                     .cause("`cache: false` passes every request through");
                 problem.fix(format!("remove `{key}`, or remove `cache: false`"));
             }
@@ -185,6 +184,15 @@ impl Context<'_> {
             let problem = self.report.error(&tag.place, "these `tags` can never apply");
             problem.cause("tags mark what is stored, and this rule stores nothing");
             problem.fix("to drop what carries a tag, write `invalidate:`");
+        }
+        if cache && grants.is_none() && !methods.any_safe && !methods.none_known {
+            for (key, place) in of_storing(written) {
+                let problem = self.report.error(place, format!("this `{key}` can never apply"));
+                problem.cause(
+                    "it is about answers that are stored, and this rule stores none: it does not match GET, and no `ttl` says that its requests only read",
+                );
+                problem.fix(format!("remove `{key}`"));
+            }
         }
         if let (true, true, false) = (written.invalidate_written, methods.all_safe, methods.none_known) {
             let place = written
@@ -212,32 +220,53 @@ fn window(
     pick_option(own, default).filter(|window| !window.is_zero())
 }
 
-/// The keys of a rule's own that only storing gives a meaning.
-fn of_storing(written: &RawRule) -> Vec<(&'static str, &Place)> {
+/// The keys of a rule's own that say for how long.
+fn grants_of(written: &RawRule) -> Vec<(&'static str, &Place)> {
     let own = &written.terms;
-    let mut keys = Vec::new();
-    keys.extend(own.ttl.as_ref().map(|ttl| ("ttl", ttl.place())));
-    keys.extend(
-        own.ttl_by_status
-            .first()
-            .map(|(status, _)| ("ttl_by_status", &status.place)),
-    );
-    keys.extend(own.jitter.as_ref().map(|j| ("jitter", &j.place)));
-    keys.extend(
-        own.stale_while_revalidate
-            .as_ref()
-            .map(|s| ("stale_while_revalidate", &s.place)),
-    );
-    keys.extend(own.stale_if_error.as_ref().map(|s| ("stale_if_error", &s.place)));
-    keys.extend(own.share.as_ref().map(|s| ("share", &s.place)));
-    keys.extend(own.targeted.as_ref().map(|t| ("targeted", &t.place)));
-    keys.extend(
-        own.client_cache_control
-            .as_ref()
-            .map(|c| ("client_cache_control", &c.place)),
-    );
-    keys.extend(written.tags.first().map(|tag| ("tags", &tag.place)));
-    keys
+    let ttl = own.ttl.as_ref().map(|ttl| ("ttl", ttl.place()));
+    let by_status = own.ttl_by_status.first();
+    let by_status = by_status.map(|(status, _)| ("ttl_by_status", &status.place));
+    ttl.into_iter().chain(by_status).collect()
+}
+
+/// The other keys of a rule's own that only storing gives a meaning. Of `key`, the body is also
+/// what `{json.x}` of a write is read from.
+fn of_storing(written: &RawRule) -> Vec<(&'static str, &Place)> {
+    fn at<'r, T>(key: &'static str, written: &'r Option<Spanned<T>>) -> Option<(&'static str, &'r Place)> {
+        written.as_ref().map(|written| (key, &written.place))
+    }
+    fn first<'r, T>(
+        key: &'static str,
+        written: &'r Option<Vec<Spanned<T>>>,
+    ) -> Option<(&'static str, &'r Place)> {
+        let first = written.as_ref()?.first()?;
+        Some((key, &first.place))
+    }
+    let own = &written.terms;
+    let reads_body = written
+        .invalidate
+        .iter()
+        .any(|item| item.value.contains("{json."));
+    let keys = [
+        at("stale_while_revalidate", &own.stale_while_revalidate),
+        at("stale_if_error", &own.stale_if_error),
+        at("jitter", &own.jitter),
+        at("key.query", &own.key.query),
+        at("key.unkeyed", &own.key.unkeyed),
+        first("key.headers", &own.key.headers),
+        first("key.cookies", &own.key.cookies),
+        at("key.body", &own.key.body).filter(|_| !reads_body),
+        at("share", &own.share),
+        at("set_cookie", &own.set_cookie),
+        at("ignore_origin", &own.ignore_origin),
+        at("targeted", &own.targeted),
+        at("client_cache_control", &own.client_cache_control),
+        at("partial", &own.partial),
+        at("collapse", &own.collapse),
+        at("max_object", &own.max_object),
+        at("client_ttl", &own.client_ttl),
+    ];
+    keys.into_iter().flatten().collect()
 }
 
 /// What a rule's methods can do.

@@ -1,14 +1,13 @@
 //! What is allowed and probably not meant. Looked for only where nothing is wrong.
 
+mod methods;
 mod sharing;
 mod writes;
-
-use std::sync::Arc;
 
 use http::Method;
 
 use super::model::{BodyKey, Rule};
-use super::raw::RawRule;
+use super::raw::{RawRule, Terms};
 use super::report::Report;
 use super::resolve::rule_place;
 use crate::route::{Pattern, Table};
@@ -35,70 +34,36 @@ impl Pair<'_> {
 }
 
 /// Notes every warning.
-pub(super) fn all(written: &[RawRule], table: &Table, report: &mut Report) {
+pub(super) fn all(written: &[RawRule], defaults: &Terms, table: &Table, report: &mut Report) {
     let pairs: Vec<Pair<'_>> = written
         .iter()
         .zip(table.rules())
         .map(|(written, rule)| Pair { written, rule })
         .collect();
     for pair in &pairs {
-        never_matches(pair, table, report);
+        methods::check(pair, report);
         unread_body(pair, report);
         foreign_capture(pair, report);
         sharing::check(pair, &pairs, report);
     }
-    writes::check(&pairs, report);
+    never_answers(&pairs, table, report);
+    writes::check(&pairs, defaults, table, report);
 }
 
 /// A rule whose every request another, more specific one answers.
-fn never_matches(pair: &Pair<'_>, table: &Table, report: &mut Report) {
-    let mut winner: Option<Arc<Rule>> = None;
-    for pattern in &pair.rule.matches {
-        for method in pattern.methods() {
-            let (host, path) = example(pattern);
-            let found = table.find(method, &host, &path).rule;
-            if found.index == pair.rule.index {
-                return;
-            }
-            winner = Some(found.clone());
-        }
-    }
-    let Some(winner) = winner else { return };
-    let other = table.rules().iter().position(|r| r.index == winner.index);
-    let title = format!("the rule `{}` can never match", pair.rule.name);
-    let place = rule_place(pair.written);
-    let problem = report.warn(place, title);
-    problem.cause(match other {
-        Some(_) => format!(
+fn never_answers(pairs: &[Pair<'_>], table: &Table, report: &mut Report) {
+    for (shadowed, by) in table.shadowed() {
+        let (Some(pair), Some(winner)) = (pairs.get(shadowed), pairs.get(by)) else {
+            continue;
+        };
+        let title = format!("the rule `{}` can never match", pair.rule.name);
+        let problem = report.warn(rule_place(pair.written), title);
+        problem.cause(format!(
             "the rule `{}` on line {} answers all its requests",
-            winner.name, winner.line
-        ),
-        None => "requests of this form always pass by".to_owned(),
-    });
-    problem.fix("remove it, or make its match more specific");
-}
-
-/// A request that the pattern matches, with captures that no literal text equals.
-fn example(pattern: &Pattern) -> (String, String) {
-    const UNLIKELY: &str = "larder-unlikely-7f3a";
-    let mut path = String::new();
-    let mut left = pattern.path_text();
-    while let Some((before, after)) = left.split_once('{') {
-        path.push_str(before);
-        path.push_str(UNLIKELY);
-        left = after.split_once('}').map_or("", |(_, rest)| rest);
+            winner.rule.name, winner.rule.line
+        ));
+        problem.fix("remove it, or make its match more specific");
     }
-    path.push_str(left);
-    let path = path
-        .strip_suffix("**")
-        .map(|stem| format!("{stem}{UNLIKELY}/{UNLIKELY}"))
-        .unwrap_or(path);
-    let host = pattern.host().unwrap_or_default();
-    let host = host
-        .strip_prefix("*.")
-        .map(|name| format!("{UNLIKELY}.{name}"))
-        .unwrap_or(host);
-    (host, path)
 }
 
 /// `/products/:id` or `/products/<id>`, which other routers read as a capture.

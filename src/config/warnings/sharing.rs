@@ -14,19 +14,27 @@ const PERSONAL: [&str; 16] = [
 ];
 
 /// Words in names of parameters that usually hold a secret.
-const SECRET: [&str; 12] = [
+const SECRET: [&str; 20] = [
     "token",
     "key",
     "apikey",
+    "accesskey",
     "session",
+    "sessionid",
     "sid",
+    "phpsessid",
     "sig",
     "signature",
     "auth",
     "password",
+    "passwd",
+    "pwd",
     "secret",
+    "clientsecret",
+    "credential",
+    "credentials",
+    "otp",
     "jwt",
-    "code",
 ];
 
 /// Notes what concerns one rule.
@@ -59,6 +67,11 @@ fn public(pair: &Pair<'_>, all: &[Pair<'_>], report: &mut Report) {
             .any(|theirs| pair.rule.matches.iter().any(|own| own.overlaps_path(theirs)))
     });
     let ignored = pair.rule.ignore_origin;
+    let everything = pair
+        .rule
+        .matches
+        .iter()
+        .any(|pattern| pattern.path_text() == "/**");
     let cause = if let Some(segment) = personal {
         format!("`/{segment}` usually answers one person, and everyone would get the same answer")
     } else if let Some(other) = neighbour {
@@ -66,6 +79,8 @@ fn public(pair: &Pair<'_>, all: &[Pair<'_>], report: &mut Report) {
             "the rule `{}` keeps answers on the same path apart by credential",
             other.rule.name
         )
+    } else if everything {
+        "`/**` takes every path that no other rule names, those that answer one person included".to_owned()
     } else if ignored.private || ignored.no_store {
         "the rule also lifts the origin's `private` or `no-store`, which say that an answer is one person's"
             .to_owned()
@@ -129,8 +144,13 @@ fn secrets(pair: &Pair<'_>, report: &mut Report) {
         let place = own.map_or(rule_place(pair.written), |own| &own.place);
         let title = format!("the key leaves out `{name}`, which is named like a secret");
         let problem = report.warn(place, title);
-        problem.cause("what one client gets with its own would be answered to every other");
-        problem.fix("remove it from `except`, so that it tells requests apart");
+        problem.cause(match pair.rule.key.unkeyed {
+            Unkeyed::Drop => {
+                "what is left out is not sent either: the origin answers as to someone without it, and all get that answer"
+            }
+            Unkeyed::Forward => "what one client gets with its own would be answered to every other",
+        });
+        problem.fix("remove it from `except`, so that it is sent and tells requests apart");
     }
 }
 
@@ -141,12 +161,24 @@ fn excepted<'a>(query: &'a Spanned<RawQuery>, name: &str) -> Option<&'a Spanned<
     }
 }
 
-/// Whether one of the words of a name is one of secrets: `access_token`, `api-key`, `X-Amz-Signature`.
+/// Whether one of the words of a name is one of secrets: `access_token`, `api-key`, `accessKeyId`,
+/// `X-Amz-Signature`; or the whole name, as it may be written with or without marks between.
 fn is_secret(name: &str) -> bool {
-    let lower = name.to_lowercase();
-    let words = lower.split(|c: char| !c.is_ascii_alphanumeric());
-    let whole = lower.replace(['-', '_', '.', '*'], "");
-    words.chain([whole.as_str()]).any(|word| SECRET.contains(&word)) || whole.ends_with("token")
+    let mut spaced = String::new();
+    let mut before_is_lower = false;
+    for c in name.chars() {
+        if !c.is_ascii_alphanumeric() || (before_is_lower && c.is_ascii_uppercase()) {
+            spaced.push(' ');
+        }
+        if c.is_ascii_alphanumeric() {
+            spaced.push(c.to_ascii_lowercase());
+        }
+        before_is_lower = c.is_ascii_lowercase();
+    }
+    let whole = spaced.replace(' ', "");
+    let mut words = spaced.split(' ').chain([whole.as_str()]);
+    // A code alone is what a login sends; a country's is none.
+    words.any(|word| SECRET.contains(&word)) || whole.ends_with("token") || whole == "code"
 }
 
 #[cfg(test)]
@@ -164,10 +196,31 @@ mod tests {
             "authToken",
             "apiKey",
             "session*",
+            "sessionid",
+            "PHPSESSID",
+            "passwd",
+            "user_pwd",
+            "access-key",
+            "AccessKeyId",
+            "client_secret",
+            "credential",
+            "Credentials",
+            "otp",
+            "code",
         ] {
             assert!(is_secret(name), "{name}");
         }
-        for name in ["utm_*", "gclid", "keyboard", "monkey", "page", "authors"] {
+        for name in [
+            "utm_*",
+            "gclid",
+            "keyboard",
+            "monkey",
+            "page",
+            "authors",
+            "country_code",
+            "zip-code",
+            "option",
+        ] {
             assert!(!is_secret(name), "{name}");
         }
     }

@@ -311,11 +311,12 @@ async fn more_requests_than_places_wait_and_then_are_refused() {
     let origin = TestOrigin::start(|_, peer| peer.serve(OK)).await;
     let client = client(&crate::config::Origin {
         max_in_flight: Some(1),
-        connect_timeout: Duration::from_millis(20),
         ..origin.settings()
     });
     let first = client.forward(get()).await.unwrap();
-    let error = client.forward(get()).await.unwrap_err();
+    let mut impatient = get();
+    impatient.response_timeout = Some(Duration::from_millis(20));
+    let error = client.forward(impatient).await.unwrap_err();
     assert_eq!(
         (error.kind, error.sent, error.tries),
         (ErrorKind::Busy, Sent::Nothing, 0)

@@ -120,6 +120,15 @@ fn a_pattern_tells_what_it_was_made_of() {
 #[test]
 fn each_malformed_pattern_has_its_own_error() {
     use PatternError as E;
+    let list = |given: &str, meant: &str| E::MethodList {
+        given: given.into(),
+        meant: meant.into(),
+    };
+    let url = |given: &str, host: &str, path: &str| E::Url {
+        given: given.into(),
+        host: host.into(),
+        path: path.into(),
+    };
     for (text, error) in [
         ("", E::Empty),
         ("   ", E::Empty),
@@ -144,7 +153,11 @@ fn each_malformed_pattern_has_its_own_error() {
         ),
         ("* /a", E::NotAMethod("*".into())),
         ("GET| /a", E::NotAMethod("".into())),
-        ("GET,PUT /a", E::NotAMethod("GET,PUT".into())),
+        ("GET,PUT /a", list("GET,PUT /a", "GET|PUT /a")),
+        ("PUT | DELETE /a/b", list("PUT | DELETE /a/b", "PUT|DELETE /a/b")),
+        ("[GET, POST] /a", list("[GET, POST] /a", "GET|POST /a")),
+        ("GET http://a.b:80/c/d", url("http://a.b:80/c/d", "a.b", "/c/d")),
+        ("https://u:p@a.b", url("https://u:p@a.b", "a.b", "/")),
         ("GET|GET /a", E::DuplicateMethod("GET".into())),
         ("/a?b=c", E::QueryInPath("/a?b=c".into())),
         ("/a#b", E::QueryInPath("/a#b".into())),
