@@ -13,8 +13,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 
-use super::identity;
 use super::upload::{StreamBody, UploadFault};
+use super::{identity, interim};
+use crate::client::Interim;
 
 /// A request for the origin.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Outgoing {
     /// Asks for the protocol that `fields` names in `Upgrade`: on a fresh connection, which is
     /// never used for anything else afterwards.
     pub upgrade: bool,
+    /// Where interim answers go; `None`: they are dropped.
+    pub interim: Option<Interim>,
 }
 
 /// A request's content.
@@ -74,6 +77,7 @@ pub(super) struct Prepared {
     pub(super) upgrade: bool,
     /// It needs a connection that nobody used before and nobody uses after.
     pub(super) alone: bool,
+    interim: Option<Interim>,
 }
 
 impl Prepared {
@@ -84,6 +88,7 @@ impl Prepared {
             mut fields,
             body,
             upgrade,
+            interim,
             ..
         } = request;
         let alone = upgrade || identity::is_claimed(&fields);
@@ -101,6 +106,7 @@ impl Prepared {
             content,
             upgrade,
             alone,
+            interim,
         }
     }
 
@@ -123,6 +129,9 @@ impl Prepared {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from(self.target.clone());
         *request.headers_mut() = self.fields.clone();
+        if let Some(interim) = &self.interim {
+            interim::listen(&mut request, interim.next_forward());
+        }
         request
     }
 

@@ -102,6 +102,7 @@ impl Exchange {
             body,
             response_timeout: self.rule.timeout,
             upgrade: false,
+            interim: self.interim.clone(),
         }
     }
 }

@@ -19,6 +19,7 @@ mod collapse;
 mod config_files;
 mod drain;
 mod identity;
+mod interim;
 mod limits;
 mod poisoning;
 mod process;
