@@ -13,5 +13,6 @@ pub mod etag;
 pub mod forwarded;
 pub mod http_date;
 pub mod list;
+pub mod trailer;
 pub mod vary;
 pub mod via;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
@@ -25,7 +25,8 @@ pub struct Outgoing {
     /// The target in origin form, sent as it is.
     pub target: PathAndQuery,
     /// End-to-end fields, `Host` among them. Framing fields are replaced here by the one that fits
-    /// `body` (RFC 9112 §6), `Connection` by what this request needs.
+    /// `body` (RFC 9112 §6), `Connection` by what this request needs. `TE` and `Trailer` are this
+    /// request's own; `Trailer` stays only where the framing has room for a trailer section.
     pub fields: HeaderMap,
     /// The content.
     pub body: RequestBody,
@@ -135,6 +136,11 @@ impl Prepared {
         request
     }
 
+    /// Whether the client takes a trailer section.
+    pub(super) fn takes_trailers(&self) -> bool {
+        self.fields.contains_key(TE)
+    }
+
     /// Whether the content can be sent from its beginning (again).
     pub(super) fn is_replayable(&self) -> bool {
         match &self.content {
@@ -184,14 +190,18 @@ fn write_framing(method: &Method, fields: &mut HeaderMap, body: &RequestBody) {
         }
         None => {
             fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            return;
         }
     }
+    // RFC 9112 §7.1.2: a trailer section is part of the chunked coding.
+    fields.remove(TRAILER);
 }
 
 /// RFC 9110 §7.6.1: the options that this one hop needs.
 fn write_connection(fields: &mut HeaderMap, upgrade: bool) {
     fields.remove(CONNECTION);
     let option = if upgrade && fields.contains_key(UPGRADE) {
+        fields.remove(TE);
         "upgrade"
     } else {
         fields.remove(UPGRADE);

@@ -16,7 +16,7 @@ use crate::client::{ConnState, Expecting, InFlight, Interim};
 use crate::clock::Now;
 use crate::config::{Config, Forwarded, HostField, Rule};
 use crate::fields::via::Pseudonym;
-use crate::fields::{connection, forwarded};
+use crate::fields::{connection, forwarded, trailer};
 use crate::origin::{RequestBody, StreamBody};
 use crate::policy::Reason;
 use crate::policy::key::{self, KeyBody, KeyedJson};
@@ -329,6 +329,9 @@ impl Exchange {
         let mut fields = self.head.headers.clone();
         connection::strip_request(&mut fields, |name| config.credentials.contains(name));
         fields.remove(header::EXPECT);
+        if self.head.version >= Version::HTTP_11 && trailer::is_taken(&self.head.headers) {
+            fields.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
         fields.insert(X_REQUEST_ID, self.request_id(proxy).clone());
         proxy.pseudonym.append(&mut fields, self.head.version);
         match (config.forwarded, self.connection.peer()) {

@@ -28,6 +28,7 @@ mod reuse;
 mod schedules;
 mod shop;
 mod streaming;
+mod trailers;
 mod upgrades;
 mod validation;
 mod writes;
