@@ -93,11 +93,7 @@ impl Proxy {
         if let Joined::Lead(lead, _nobody) = self.flights.join(key, self.log.order(), 0, |_| true) {
             self.metrics
                 .forwarded_in_background(exchange.rule.index, Reason::Stale);
-            let order = Order {
-                interim: None,
-                ..Order::new(exchange, lookup, body, base)
-            };
-            self.spawn_fill(order, lead);
+            self.spawn_fill(Order::new(exchange, lookup, body, base), lead);
         }
     }
 

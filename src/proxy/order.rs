@@ -8,7 +8,6 @@ use http::{header, uri};
 use super::Proxy;
 use super::exchange::Exchange;
 use super::lookup::Base;
-use crate::client::Interim;
 use crate::clock::Now;
 use crate::config::Rule;
 use crate::invalidation::Mark;
@@ -28,8 +27,6 @@ pub(super) struct Order {
     pub body: Bytes,
     /// What may be validated instead of fetched.
     pub base: Option<Base>,
-    /// Where interim answers go; `None` where no client waits.
-    pub interim: Option<Interim>,
 }
 
 impl Order {
@@ -49,7 +46,6 @@ impl Order {
             target: lookup.fill_target,
             body,
             base,
-            interim: exchange.interim.clone(),
         }
     }
 
@@ -86,7 +82,7 @@ impl Order {
             body,
             response_timeout: self.rule().timeout,
             upgrade: false,
-            interim: self.interim.clone(),
+            interim: self.exchange.interim.clone(),
         };
         (outgoing, conditional)
     }

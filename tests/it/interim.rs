@@ -203,23 +203,26 @@ async fn hints_in_tiny_pieces_stay_whole_and_before_the_answer() {
     let origin = TestOrigin::start().await;
     let long = "h".repeat(1000);
     let link = long.clone();
-    origin.on("/*", move |_| {
-        let hints = Answer::ok("content");
-        (0..5).fold(hints, |answer, _| answer.interim(103, &[("Link", &link)]))
+    origin.on("/*", move |seen| {
+        let answer = match seen.path() {
+            "/empty" => Answer::status(204),
+            _ => Answer::ok("content"),
+        };
+        (0..5).fold(answer, |answer, _| answer.interim(103, &[("Link", &link)]))
     });
     let larder = TestLarder::start(RULES, &origin).await;
     let (near, far) = tokio::io::duplex(7);
     larder.serve(far);
     let mut client = Client::over(near);
-    for path in ["/a", "/b"] {
+    for (path, content) in [("/a", "content"), ("/empty", ""), ("/b", "content")] {
         let answer = client.get(path).await.complete();
-        assert_eq!(links(&answer), vec![(103, long.as_str()); 5]);
-        assert_eq!(answer.text(), "content");
+        assert_eq!(links(&answer), vec![(103, long.as_str()); 5], "{path}");
+        assert_eq!(answer.text(), content);
     }
 }
 
 #[tokio::test]
-async fn a_100_is_not_torn_apart_by_a_hint_nor_tears_one_apart() {
+async fn a_100_and_a_hint_come_each_whole() {
     let origin = TestOrigin::start().await;
     origin.on("/x", |seen| {
         Answer::ok(seen.text()).interim(103, &[("Link", LINK)])
