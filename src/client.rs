@@ -5,6 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use atomic_waker::AtomicWaker;
+use parking_lot::Mutex;
+
+pub use self::interim::{Expecting, ForwardedInterim, Interim};
+
+mod interim;
 
 /// A coarse time: ticks of the sweeper's clock, in milliseconds since start; 0 stands for never.
 pub(crate) type Tick = u64;
@@ -36,7 +41,11 @@ pub struct ConnState {
     killed: AtomicBool,
     /// Set by a drain: end after the request in hand.
     draining: AtomicBool,
-    /// Wakes the connection's task after `killed` or `draining` was set.
+    /// Interim answers to the request that is being answered.
+    interim: Mutex<interim::Queue>,
+    /// Whether `interim` has something to write; changed under its lock.
+    interim_unsent: AtomicBool,
+    /// Wakes the connection's task after `killed`, `draining` or `interim_unsent` was set.
     waker: AtomicWaker,
 }
 
@@ -56,6 +65,8 @@ impl ConnState {
             served: AtomicBool::new(false),
             killed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            interim: Mutex::default(),
+            interim_unsent: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }
     }

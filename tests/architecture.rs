@@ -51,7 +51,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     ("store", &["fields", "policy", "route", "invalidation"]),
     ("invalidation", &["fields", "policy", "route"]),
-    ("origin", &["fields", "policy", "telemetry"]),
+    ("origin", &["client", "fields", "policy", "telemetry"]),
     ("telemetry", &["fields", "policy"]),
     (
         "proxy",

@@ -126,18 +126,29 @@ const KEPT_IN_ANSWERS: &[&str] = &[
 /// say who asks, for what, and through whom, and those that `also_kept` says (the configured
 /// credentials).
 pub fn strip_request(fields: &mut HeaderMap, also_kept: impl Fn(&HeaderName) -> bool) {
-    strip(fields, |name| {
-        let text = name.as_str();
-        KEPT_IN_REQUESTS.contains(&text)
-            || KEPT_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
-            || also_kept(name)
-    });
+    strip(fields, |name| is_kept_in_requests(name) || also_kept(name));
 }
 
 /// Removes what ends here from an answer. Of the fields that `Connection` names, those stay on
 /// which storing, framing and the browser's defences rest.
 pub fn strip_response(fields: &mut HeaderMap) {
     strip(fields, |name| KEPT_IN_ANSWERS.contains(&name.as_str()));
+}
+
+/// Whether a field is removed from every message, named or not.
+pub fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+}
+
+/// Whether much rests on a field, in requests or in answers: who asks, for what, what may be
+/// stored, where content ends.
+pub fn is_vital(name: &HeaderName) -> bool {
+    is_kept_in_requests(name) || KEPT_IN_ANSWERS.contains(&name.as_str())
+}
+
+fn is_kept_in_requests(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    KEPT_IN_REQUESTS.contains(&text) || KEPT_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
 }
 
 /// Whether `option` is among the connection options, in any case.

@@ -17,6 +17,7 @@ pub mod list;
 pub mod range;
 mod structured;
 pub mod targeted;
+pub mod trailer;
 pub mod vary;
 pub mod via;
 pub mod weighted;

@@ -36,12 +36,16 @@ impl Pseudonym {
 
     /// Adds this instance as the last; `received` is the version of the message as it came.
     pub fn append(&self, fields: &mut HeaderMap, received: Version) {
-        let value = match received {
+        fields.append(header::VIA, self.value(received).clone());
+    }
+
+    /// What [`Pseudonym::append`] adds.
+    pub fn value(&self, received: Version) -> &HeaderValue {
+        match received {
             Version::HTTP_09 | Version::HTTP_10 => &self.http_1_0,
             Version::HTTP_2 => &self.http_2,
             _ => &self.http_1_1,
-        };
-        fields.append(header::VIA, value.clone());
+        }
     }
 
     /// Whether a message has passed this instance before. Comments do not count, case does.

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -26,6 +27,8 @@ pub struct OriginBody {
     lease: Option<Lease>,
     delimited_by_close: bool,
     tries: u8,
+    /// The trailer fields that may be passed on, as `Trailer` announces them.
+    trailer: Option<HeaderValue>,
 }
 
 /// What an answer in progress holds.
@@ -55,6 +58,7 @@ impl OriginBody {
             lease: Some(lease),
             delimited_by_close,
             tries,
+            trailer: None,
         };
         if body.incoming.is_end_stream() {
             body.finish();
@@ -71,7 +75,19 @@ impl OriginBody {
             lease: None,
             delimited_by_close: false,
             tries,
+            trailer: None,
         }
+    }
+
+    pub(super) fn with_trailer(mut self, trailer: Option<HeaderValue>) -> OriginBody {
+        self.trailer = trailer;
+        self
+    }
+
+    /// The `Trailer` under which this content may be passed on to the client that asked for it;
+    /// `None` where its trailer section ends here. What is not named in it is dropped when sent.
+    pub fn take_trailer(&mut self) -> Option<HeaderValue> {
+        self.trailer.take()
     }
 
     /// Whether only the end of the connection marks the content's end (RFC 9112 §6.3): then a
@@ -114,7 +130,13 @@ impl Body for OriginBody {
     ) -> Poll<Option<Result<Frame<Bytes>, OriginError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Ok(frame))) => {
+                // The trailer section is the last of a message, and not every reader asks further.
+                if frame.is_trailers() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
             Poll::Ready(None) => {
                 self.finish();
                 Poll::Ready(None)

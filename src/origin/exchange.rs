@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::TRANSFER_ENCODING;
 use http::{Method, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -23,7 +24,7 @@ use super::stats::Streaming;
 use super::upload::UploadFault;
 use super::wire::WireState;
 use super::{Inner, answer};
-use crate::fields::content_type;
+use crate::fields::{content_type, trailer};
 
 /// A try that failed, and how far it had got.
 struct Failure {
@@ -173,9 +174,15 @@ impl Inner {
                 Content::Empty | Content::Bytes(_) => None,
             },
         };
+        let chunked = head.headers.contains_key(TRANSFER_ENCODING) && !incoming.is_end_stream();
+        let trailer = if chunked && request.takes_trailers() {
+            trailer::announcement(&head.headers, |_| false)
+        } else {
+            None
+        };
         Ok(Response::from_parts(
             head,
-            OriginBody::new(incoming, lease, by_close, tries),
+            OriginBody::new(incoming, lease, by_close, tries).with_trailer(trailer),
         ))
     }
 }

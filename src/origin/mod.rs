@@ -12,6 +12,7 @@ mod connect;
 mod error;
 mod exchange;
 mod identity;
+mod interim;
 mod patience;
 mod pool;
 mod request;

@@ -7,14 +7,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 
-use super::identity;
 use super::upload::{StreamBody, UploadFault};
+use super::{identity, interim};
+use crate::client::Interim;
 
 /// A request for the origin.
 #[derive(Debug)]
@@ -24,7 +25,8 @@ pub struct Outgoing {
     /// The target in origin form, sent as it is.
     pub target: PathAndQuery,
     /// End-to-end fields, `Host` among them. Framing fields are replaced here by the one that fits
-    /// `body` (RFC 9112 §6), `Connection` by what this request needs.
+    /// `body` (RFC 9112 §6), `Connection` by what this request needs. `TE` and `Trailer` are this
+    /// request's own; `Trailer` stays only where the framing has room for a trailer section.
     pub fields: HeaderMap,
     /// The content.
     pub body: RequestBody,
@@ -33,6 +35,8 @@ pub struct Outgoing {
     /// Asks for the protocol that `fields` names in `Upgrade`: on a fresh connection, which is
     /// never used for anything else afterwards.
     pub upgrade: bool,
+    /// Where interim answers go; `None`: they are dropped.
+    pub interim: Option<Interim>,
 }
 
 /// A request's content.
@@ -74,6 +78,7 @@ pub(super) struct Prepared {
     pub(super) upgrade: bool,
     /// It needs a connection that nobody used before and nobody uses after.
     pub(super) alone: bool,
+    interim: Option<Interim>,
 }
 
 impl Prepared {
@@ -84,6 +89,7 @@ impl Prepared {
             mut fields,
             body,
             upgrade,
+            interim,
             ..
         } = request;
         let alone = upgrade || identity::is_claimed(&fields);
@@ -101,6 +107,7 @@ impl Prepared {
             content,
             upgrade,
             alone,
+            interim,
         }
     }
 
@@ -123,7 +130,15 @@ impl Prepared {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = Uri::from(self.target.clone());
         *request.headers_mut() = self.fields.clone();
+        if let Some(interim) = &self.interim {
+            interim::listen(&mut request, interim.next_forward());
+        }
         request
+    }
+
+    /// Whether the client takes a trailer section.
+    pub(super) fn takes_trailers(&self) -> bool {
+        self.fields.contains_key(TE)
     }
 
     /// Whether the content can be sent from its beginning (again).
@@ -175,14 +190,18 @@ fn write_framing(method: &Method, fields: &mut HeaderMap, body: &RequestBody) {
         }
         None => {
             fields.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            return;
         }
     }
+    // RFC 9112 §7.1.2: a trailer section is part of the chunked coding.
+    fields.remove(TRAILER);
 }
 
 /// RFC 9110 §7.6.1: the options that this one hop needs.
 fn write_connection(fields: &mut HeaderMap, upgrade: bool) {
     fields.remove(CONNECTION);
     let option = if upgrade && fields.contains_key(UPGRADE) {
+        fields.remove(TE);
         "upgrade"
     } else {
         fields.remove(UPGRADE);

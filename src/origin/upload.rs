@@ -175,6 +175,8 @@ impl StreamBody {
             Poll::Ready(Some(Ok(frame))) => {
                 self.waiting = false;
                 self.frames += 1;
+                // The trailer section is the last of a message, and nobody asks further.
+                self.ended |= frame.is_trailers();
                 self.replay.remember(&frame);
                 Poll::Ready(Some(self.within_limit(frame)))
             }

@@ -5,17 +5,18 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 
 use super::admit;
 use super::problem::Refusal;
 use super::{Proxy, Ruling};
-use crate::client::{ConnState, InFlight};
+use crate::client::{ConnState, Expecting, InFlight, Interim};
 use crate::clock::Now;
 use crate::config::{Config, Forwarded, HostField, Rule};
-use crate::fields::{connection, forwarded};
+use crate::fields::via::Pseudonym;
+use crate::fields::{connection, forwarded, trailer};
 use crate::invalidation::Tag;
 use crate::origin::{RequestBody, StreamBody};
 use crate::policy::Reason;
@@ -47,6 +48,9 @@ pub(super) struct Exchange {
     pub connection: Arc<ConnState>,
     /// Marks the connection busy until the answer has left.
     pub busy: Option<InFlight>,
+    /// Where interim answers go; `None` until it is forwarded, and for a client that must not get
+    /// any.
+    pub interim: Option<Interim>,
     /// The members of its JSON content that the key names.
     pub json: Option<KeyedJson>,
     /// What the content read for the key takes of the memory budget.
@@ -119,6 +123,7 @@ impl Exchange {
             started,
             connection,
             busy,
+            interim: None,
             json: None,
             room: None,
             request_id: OnceLock::new(),
@@ -160,7 +165,19 @@ impl Exchange {
             room: None,
             request_id: self.request_id.clone(),
             body: Content::Empty,
+            interim: None,
         }
+    }
+
+    /// Opens the way for interim answers from the origin, which an HTTP/1.0 client must not get
+    /// (RFC 9110 §15.2).
+    pub fn expect_interim(&mut self, own: &Pseudonym) -> Option<Expecting> {
+        if self.head.version < Version::HTTP_11 {
+            return None;
+        }
+        let expecting = Expecting::new(&self.connection, own.value(Version::HTTP_11).clone());
+        self.interim = Some(expecting.interim());
+        Some(expecting)
     }
 
     /// Whether the request may change something at the origin: an unsafe method that no rule
@@ -363,6 +380,9 @@ impl Exchange {
         let mut fields = self.head.headers.clone();
         connection::strip_request(&mut fields, |name| config.credentials.contains(name));
         fields.remove(header::EXPECT);
+        if self.head.version >= Version::HTTP_11 && trailer::is_taken(&self.head.headers) {
+            fields.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
         fields.insert(X_REQUEST_ID, self.request_id(proxy).clone());
         proxy.pseudonym.append(&mut fields, self.head.version);
         match (config.forwarded, self.connection.peer()) {

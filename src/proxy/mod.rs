@@ -210,10 +210,11 @@ impl Proxy {
     }
 
     /// The boxed rest of the way, for everything that has to wait.
-    fn slow(self: &Arc<Self>, exchange: Exchange, step: Slow) -> Answering {
+    fn slow(self: &Arc<Self>, mut exchange: Exchange, step: Slow) -> Answering {
         let proxy = self.clone();
         let (rule, started) = (exchange.rule.index, exchange.started);
-        Answering::later(self.clone(), rule, started, async move {
+        let expecting = exchange.expect_interim(&self.pseudonym);
+        Answering::later(self.clone(), rule, started, expecting, async move {
             match step {
                 Slow::Write => proxy.write(exchange).await,
                 Slow::Upgrade => proxy.upgrade(exchange).await,

@@ -107,6 +107,7 @@ impl Order {
             body,
             response_timeout: self.rule().timeout,
             upgrade: false,
+            interim: self.exchange.interim.clone(),
         };
         (outgoing, conditional)
     }

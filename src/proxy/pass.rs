@@ -10,6 +10,7 @@ use super::outcome::Verdict;
 use super::problem::Refusal;
 use crate::body::Body;
 use crate::clock::Now;
+use crate::fields::trailer;
 use crate::origin::{OriginBody, OriginError, Outgoing, RequestBody};
 use crate::policy::Reason;
 use crate::telemetry::OutcomeKind;
@@ -117,13 +118,19 @@ impl Exchange {
     /// The request as it came, but for hop-by-hop fields.
     pub(super) fn outgoing_as_it_came(&self, proxy: &Proxy, body: RequestBody) -> Outgoing {
         let target = self.head.uri.path_and_query().cloned();
+        let mut fields = self.outgoing_fields(proxy);
+        let credentials = &self.ruling.config.credentials;
+        if let Some(names) = trailer::announcement(&self.head.headers, |name| credentials.contains(name)) {
+            fields.insert(http::header::TRAILER, names);
+        }
         Outgoing {
             method: self.head.method.clone(),
             target: target.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
-            fields: self.outgoing_fields(proxy),
+            fields,
             body,
             response_timeout: self.rule.timeout,
             upgrade: false,
+            interim: self.interim.clone(),
         }
     }
 }

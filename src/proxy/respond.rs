@@ -169,13 +169,16 @@ impl Proxy {
         self.finish(exchange, response, verdict)
     }
 
-    /// Passes the origin's answer on.
+    /// Passes the origin's answer on, its trailer section included.
     pub(super) fn serve_forwarded(
         &self,
         exchange: &Exchange,
-        answer: Response<OriginBody>,
+        mut answer: Response<OriginBody>,
         verdict: Verdict,
     ) -> Response<Body> {
+        if let Some(names) = answer.body_mut().take_trailer() {
+            answer.headers_mut().insert(header::TRAILER, names);
+        }
         self.finish(exchange, answer.map(Body::origin), verdict)
     }
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -13,7 +13,7 @@ use hyper::service::Service;
 
 use super::Proxy;
 use crate::body::Body;
-use crate::client::ConnState;
+use crate::client::{ConnState, Expecting};
 use crate::clock::Now;
 
 /// One client connection's requests.
@@ -58,6 +58,10 @@ pub struct Later {
     started: Now,
     /// Whether it has come.
     done: bool,
+    /// It has come, and lets interim answers go first.
+    answer: Option<Response<Body>>,
+    /// The way for those; `None` for a client that must not get any.
+    expecting: Option<Expecting>,
 }
 
 impl Drop for Later {
@@ -77,6 +81,7 @@ impl Answering {
         proxy: Arc<Proxy>,
         rule: usize,
         started: Now,
+        expecting: Option<Expecting>,
         future: impl Future<Output = Response<Body>> + Send + 'static,
     ) -> Self {
         Answering::Later(Later {
@@ -85,7 +90,28 @@ impl Answering {
             rule,
             started,
             done: false,
+            answer: None,
+            expecting,
         })
+    }
+}
+
+impl Later {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        if self.answer.is_none() {
+            let polled = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx)));
+            self.answer = Some(match polled {
+                Ok(polled) => ready!(polled),
+                Err(_panic) => self.proxy.panicked(),
+            });
+            self.done = true;
+        }
+        // Once the library has the head, interim answers that came before it could not leave any
+        // more. Waiting costs nothing: they are first on the same connection.
+        if self.expecting.as_ref().is_some_and(|expecting| !expecting.end()) {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.answer.take().unwrap_or_else(gone))
     }
 }
 
@@ -95,12 +121,7 @@ impl Future for Answering {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
             Answering::Now(response) => Poll::Ready(Ok(response.take().unwrap_or_else(gone))),
-            Answering::Later(later) => {
-                let polled = catch_unwind(AssertUnwindSafe(|| later.future.as_mut().poll(cx)));
-                let polled = polled.unwrap_or_else(|_panic| Poll::Ready(later.proxy.panicked()));
-                later.done = polled.is_ready();
-                polled.map(Ok)
-            }
+            Answering::Later(later) => later.poll(cx).map(Ok),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The one wrapper that every client connection runs over: it keeps the times the sweeper needs,
-//! sends a small answer in one piece, and turns the HTTP library's bare refusals into problem
-//! details.
+//! sends a small answer in one piece, turns the HTTP library's bare refusals into problem
+//! details, and sends the interim answers that the library does not.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -29,6 +29,8 @@ pub struct ClientIo<T> {
     instead: Bytes,
     /// What the library believes it has sent in place of `instead`.
     swallowed: usize,
+    /// Interim answers, partly sent.
+    interim: Bytes,
     /// Held as long as the connection lives, upgraded or not; counts against `limits.connections`.
     _permit: Option<tokio::sync::OwnedSemaphorePermit>,
 }
@@ -47,6 +49,7 @@ impl<T> ClientIo<T> {
             scratch: Vec::new(),
             instead: Bytes::new(),
             swallowed: 0,
+            interim: Bytes::new(),
             _permit: permit,
         }
     }
@@ -81,6 +84,34 @@ impl<T: AsyncWrite + Unpin> ClientIo<T> {
         Poll::Ready(Ok(std::mem::take(&mut self.swallowed)))
     }
 
+    /// Sends the rest of interim answers that are partly sent: no other byte may come in between.
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.interim.is_empty() {
+            let polled = Pin::new(&mut self.inner).poll_write(cx, &self.interim);
+            let sent = ready!(self.note(polled))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interim.advance(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends the interim answers that wait, and wakes the final answer that may wait for them.
+    ///
+    /// Only for a flush: the library asks for one when it has handed over all it has, so that no
+    /// other message is torn apart.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_begun(cx))?;
+            self.interim = self.state.take_interim();
+            if self.interim.is_empty() {
+                cx.waker().wake_by_ref();
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
     fn note(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &polled {
             Poll::Ready(_) => self.state.bytes_written(),
@@ -110,6 +141,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ClientIo<T> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for ClientIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        ready!(this.poll_begun(cx))?;
         if this.swallowed == 0 {
             this.replace_refusal(buf);
         }
@@ -131,6 +163,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ClientIo<T> {
         if let [only] = bufs {
             return Pin::new(this).poll_write(cx, only);
         }
+        ready!(this.poll_begun(cx))?;
         let polled = if total <= FLATTEN {
             this.scratch.clear();
             for buf in bufs {
@@ -148,8 +181,12 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ClientIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
-        self.state.flushed();
+        let this = &mut *self;
+        if this.state.has_interim() || !this.interim.is_empty() {
+            ready!(this.poll_interim(cx))?;
+        }
+        ready!(Pin::new(&mut this.inner).poll_flush(cx))?;
+        this.state.flushed();
         Poll::Ready(Ok(()))
     }
 

@@ -284,6 +284,7 @@ pub(super) fn request(method: Method, body: RequestBody) -> Outgoing {
         body,
         response_timeout: None,
         upgrade: false,
+        interim: None,
     }
 }
 

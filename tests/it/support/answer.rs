@@ -56,6 +56,7 @@ pub struct Answer {
     pub(super) framing: Framing,
     pub(super) before_head: Vec<Step>,
     pub(super) content: Vec<Step>,
+    pub(super) trailers: Vec<(String, String)>,
 }
 
 impl Answer {
@@ -67,6 +68,7 @@ impl Answer {
             framing: Framing::Length(0),
             before_head: Vec::new(),
             content: Vec::new(),
+            trailers: Vec::new(),
         }
     }
 
@@ -116,6 +118,22 @@ impl Answer {
         }
         self.content.push(Step::Send(content.into()));
         self
+    }
+
+    /// A line in the trailer section of a chunked answer.
+    pub fn trailer(mut self, name: &str, value: &str) -> Answer {
+        self.trailers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// An interim answer before the head.
+    pub fn interim(self, status: u16, fields: &[(&str, &str)]) -> Answer {
+        let mut text = format!("HTTP/1.1 {status} Interim\r\n");
+        for (name, value) in fields {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str("\r\n");
+        self.first(Step::Raw(text.into()))
     }
 
     /// A step before the head.

@@ -16,6 +16,8 @@ use super::wire::{Broken, Head, Left, Wire};
 pub struct Client {
     wire: Wire,
     left: Left,
+    /// Interim answers since the last final one.
+    interim: Vec<(u16, Head)>,
 }
 
 /// How an answer's content ended.
@@ -38,6 +40,10 @@ pub struct Response {
     pub content: Bytes,
     /// How it ended.
     pub end: End,
+    /// The interim answers before it.
+    pub interim: Vec<(u16, Head)>,
+    /// The trailer section.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Client {
@@ -47,6 +53,7 @@ impl Client {
         Client {
             wire: Wire::from(socket),
             left: Left::Done,
+            interim: Vec::new(),
         }
     }
 
@@ -55,6 +62,7 @@ impl Client {
         Client {
             wire: Wire::from(pipe),
             left: Left::Done,
+            interim: Vec::new(),
         }
     }
 
@@ -124,6 +132,8 @@ impl Client {
             fields: head.fields,
             content: content.freeze(),
             end,
+            interim: std::mem::take(&mut self.interim),
+            trailers: self.wire.take_trailers(),
         })
     }
 
@@ -134,12 +144,9 @@ impl Client {
 
     async fn try_head_of(&mut self, method: &str) -> Result<(u16, Head), Broken> {
         loop {
-            let head = within("an answer's head", self.wire.head())
-                .await?
-                .ok_or(Broken::Closed)?;
-            let status = head.start.split(' ').nth(1).and_then(|s| s.parse::<u16>().ok());
-            let status = status.ok_or_else(|| Broken::Malformed(head.start.clone()))?;
+            let (status, head) = self.any_head().await?;
             if (102..200).contains(&status) || status == 100 {
+                self.interim.push((status, head));
                 continue;
             }
             self.left = match (method, status) {
@@ -148,6 +155,16 @@ impl Client {
             };
             return Ok((status, head));
         }
+    }
+
+    /// The next head, be it an interim one.
+    pub async fn any_head(&mut self) -> Result<(u16, Head), Broken> {
+        let head = within("an answer's head", self.wire.head())
+            .await?
+            .ok_or(Broken::Closed)?;
+        let status = head.start.split(' ').nth(1).and_then(|s| s.parse::<u16>().ok());
+        let status = status.ok_or_else(|| Broken::Malformed(head.start.clone()))?;
+        Ok((status, head))
     }
 
     /// The next piece of the answer's content as it arrives; `None` at its end.

@@ -17,6 +17,8 @@ pub struct Seen {
     pub fields: Vec<(String, String)>,
     /// Content without framing.
     pub content: Bytes,
+    /// The trailer section.
+    pub trailers: Vec<(String, String)>,
 }
 
 impl Seen {

@@ -22,6 +22,8 @@ enum Io {
 pub struct Wire {
     io: Io,
     ahead: BytesMut,
+    /// The last trailer section.
+    trailers: Vec<(String, String)>,
 }
 
 /// Why a message could not be read to its end.
@@ -63,6 +65,7 @@ impl From<TcpStream> for Wire {
         Wire {
             io: Io::Tcp(socket),
             ahead: BytesMut::new(),
+            trailers: Vec::new(),
         }
     }
 }
@@ -72,6 +75,7 @@ impl From<DuplexStream> for Wire {
         Wire {
             io: Io::Memory(pipe),
             ahead: BytesMut::new(),
+            trailers: Vec::new(),
         }
     }
 }
@@ -182,6 +186,11 @@ impl Wire {
         }
     }
 
+    /// The trailer section of the message that has just ended.
+    pub fn take_trailers(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.trailers)
+    }
+
     async fn up_to(&mut self, most: u64) -> Result<Bytes, Broken> {
         if !self.readable().await? {
             return Err(Broken::Closed);
@@ -197,7 +206,16 @@ impl Wire {
         if size > 0 {
             return Ok(Left::Chunk(Some(size)));
         }
-        while !self.line().await?.is_empty() {}
+        let mut text = String::new();
+        loop {
+            let line = self.line().await?;
+            if line.is_empty() {
+                break;
+            }
+            text.push_str("\r\n");
+            text.push_str(&line);
+        }
+        self.trailers = parse_head(text.as_bytes())?.fields;
         Ok(Left::Done)
     }
 

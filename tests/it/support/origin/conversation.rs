@@ -67,6 +67,7 @@ async fn request(wire: &mut Wire, connection: usize) -> Option<Seen> {
         target,
         fields,
         content: content.freeze(),
+        trailers: wire.take_trailers(),
     })
 }
 
@@ -76,11 +77,11 @@ async fn speak(wire: &mut Wire, seen: &Seen, answer: Answer) -> Spoken {
     }
     send(wire, &head(&answer)).await?;
     if seen.method != "HEAD" && !matches!(answer.status, 204 | 304) {
-        for step in answer.content {
+        for step in answer.content.clone() {
             take(wire, step, answer.framing).await?;
         }
         if matches!(answer.framing, Framing::Chunked) {
-            send(wire, b"0\r\n\r\n").await?;
+            send(wire, &last_chunk(&answer)).await?;
         }
     }
     match answer.framing {
@@ -123,6 +124,16 @@ fn head(answer: &Answer) -> Vec<u8> {
         Framing::UntilClose => text.push_str("Connection: close\r\n"),
     }
     for (name, value) in &answer.fields {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}
+
+/// What ends chunked content, trailers included.
+fn last_chunk(answer: &Answer) -> Vec<u8> {
+    let mut text = String::from("0\r\n");
+    for (name, value) in &answer.trailers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     text.push_str("\r\n");
