@@ -79,7 +79,7 @@ pub struct App {
     admin: SocketAddr,
     /// Cleared when a drain begins.
     ready: Arc<AtomicBool>,
-    /// Set when a drain begins: the listener closes.
+    /// Set when a drain begins: the listener takes in who is connected, and closes.
     draining: watch::Sender<bool>,
     /// Set at the very end: the admin port closes.
     ended: watch::Sender<bool>,
@@ -110,12 +110,12 @@ impl App {
 
         let app = App::assemble(config, options, listen, admin)?;
         let (server, mut draining) = (app.server.clone(), app.draining.subscribe());
-        app.tasks.detach(async move {
-            tokio::select! {
-                () = server.accept(listener) => {}
-                _begun = draining.wait_for(|draining| *draining) => {}
-            }
-        });
+        let stop = async move {
+            // An error means that the app itself is gone.
+            drop(draining.wait_for(|draining| *draining).await);
+        };
+        // Not detached: a drain waits until the listener is closed.
+        app.tasks.spawn(server.accept(listener, stop));
         Ok(app.with_admin(admin_listener))
     }
 
@@ -243,8 +243,9 @@ impl App {
     /// `drain_timeout`. `true` when nothing had to be cut off.
     pub async fn drain(self) -> bool {
         self.ready.store(false, Ordering::Release);
+        self.server.drain();
         self.draining.send_replace(true);
-        let drained = self.server.drain(self.drain_timeout).await;
+        let drained = self.server.drained(self.drain_timeout).await;
         self.origin.close_idle();
         self.ended.send_replace(true);
         drained

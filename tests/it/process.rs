@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::process::{config_file, run};
@@ -172,6 +173,48 @@ async fn sigterm_under_load_loses_no_byte() {
         });
         while let Some(finished) = finishing.join_next().await {
             finished.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
+        let (code, said) = larder.ended().await;
+        assert_eq!(code, Some(0), "round {round}: {said:#?}");
+    }
+}
+
+/// Connects and asks, again and again, until nobody listens; how often it was answered.
+async fn ask_until_refused(address: std::net::SocketAddr) -> usize {
+    let mut answered = 0;
+    while let Ok(socket) = within("a connection or none", TcpStream::connect(address)).await {
+        let mut client = Client::from(socket);
+        // From here on this client is connected, and must be answered.
+        assert!(client.try_send("GET /kept HTTP/1.1\r\nHost: a\r\n\r\n").await);
+        let answer = client.try_response_to("GET").await;
+        let answer = answer.unwrap_or_else(|broken| panic!("after {answered} answers: {broken:?}"));
+        assert_eq!((answer.status, &answer.end), (200, &End::Complete));
+        answered += 1;
+    }
+    answered
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_keep_coming_while_it_stops_are_answered_or_refused_and_never_reset() {
+    for round in 0..10 {
+        let origin = TestOrigin::start().await;
+        let yaml = format!(
+            "workers: {}\nrules:\n  - {{ match: GET /kept, ttl: 1h }}\n",
+            1 + round % 2
+        );
+        let mut larder = LarderProcess::start(&yaml, &origin.url()).await;
+        larder.get("/kept").await;
+        let mut clients = JoinSet::new();
+        for _ in 0..24 {
+            clients.spawn(ask_until_refused(larder.listen));
+        }
+        larder
+            .until_metric("larder_requests_total", &[], |count| count > 300.0)
+            .await;
+        larder.signal("TERM");
+        while let Some(answered) = clients.join_next().await {
+            let answered = answered.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            assert!(answered > 0, "round {round}");
         }
         let (code, said) = larder.ended().await;
         assert_eq!(code, Some(0), "round {round}: {said:#?}");

@@ -40,14 +40,20 @@ pub struct Response {
     pub end: End,
 }
 
-impl Client {
-    /// Connects over loopback.
-    pub async fn connect(address: SocketAddr) -> Client {
-        let socket = TcpStream::connect(address).await.expect("Larder accepts");
+impl From<TcpStream> for Client {
+    fn from(socket: TcpStream) -> Client {
         Client {
             wire: Wire::from(socket),
             left: Left::Done,
         }
+    }
+}
+
+impl Client {
+    /// Connects over loopback.
+    pub async fn connect(address: SocketAddr) -> Client {
+        let socket = TcpStream::connect(address).await.expect("Larder accepts");
+        Client::from(socket)
     }
 
     /// A client at the end of an in-memory pipe.

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::client::{Client, Response};
 use super::gate::within;
-use super::larder::whole_yaml;
+use super::larder::{metric, whole_yaml};
 
 /// A running `larder serve`; killed when dropped.
 #[derive(Debug)]
@@ -99,6 +99,21 @@ impl LarderProcess {
             .request("GET", target, &[("Host", "localhost")], b"")
             .await
             .complete()
+    }
+
+    /// The sum of a counter over all its series that carry every one of `labels`.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        metric(self.admin_get("/metrics").await.text(), name, labels)
+    }
+
+    /// Waits until a metric is as it should be.
+    pub async fn until_metric(&self, name: &str, labels: &[(&str, &str)], so: impl Fn(f64) -> bool) {
+        within(name, async {
+            while !so(self.metric(name, labels).await) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
     }
 
     /// Waits until `/readyz` says no, so that a drain has begun.
