@@ -403,3 +403,55 @@ async fn the_version_is_printed() {
     assert_eq!(String::from_utf8(ended.stdout).unwrap(), expected);
     assert_eq!(ended.status.code(), Some(0));
 }
+
+#[tokio::test]
+async fn an_origin_on_the_command_line_is_all_it_needs() {
+    let origin = TestOrigin::start().await;
+    origin.on("/kept", |_| {
+        Answer::ok("kept").field("Cache-Control", "max-age=60")
+    });
+    let arguments = [
+        "serve",
+        "--origin",
+        &origin.url(),
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    ];
+    let mut larder = LarderProcess::start_bare(&arguments).await;
+    assert_eq!(larder.get("/plain").await.text(), "/plain 0");
+    assert_eq!(larder.get("/plain").await.text(), "/plain 1");
+    assert_eq!(larder.get("/kept").await.reason(), "uri-miss");
+    assert_eq!(larder.get("/kept").await.reason(), "hit");
+    assert_eq!(larder.admin_get("/readyz").await.status, 200);
+    larder.signal("TERM");
+    assert_eq!(larder.ended().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn more_connections_than_descriptors_wait_and_the_process_lives() {
+    let origin = TestOrigin::start().await;
+    let yaml = "rules:\n  - { match: 'GET /**', ttl: 1h }\n";
+    let mut larder = LarderProcess::start_with_files(48, yaml, &origin.url()).await;
+    assert_eq!(larder.get("/x").await.text(), "/x 0");
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        clients.push(larder.connect().await);
+    }
+    let refused = larder
+        .said(|line| line.contains("accepting a connection failed"))
+        .await;
+    assert!(refused.contains("Too many open files"), "{refused}");
+    // Who was accepted before is served meanwhile.
+    assert_eq!(clients[0].get("/x").await.reason(), "hit");
+    clients.drain(..80).for_each(Client::reset);
+    for client in &mut clients {
+        assert_eq!(client.get("/x").await.complete().reason(), "hit", "who waited");
+    }
+    drop(clients);
+    assert_eq!(larder.get("/y").await.text(), "/y 0");
+    assert_eq!(larder.admin_get("/livez").await.status, 200);
+    larder.signal("TERM");
+    assert_eq!(larder.ended().await.0, Some(0));
+}

@@ -21,9 +21,13 @@ pub struct LarderProcess {
     pub listen: SocketAddr,
     /// The admin port.
     pub admin: SocketAddr,
+    /// The first line on standard error.
+    pub first: String,
     /// Lines on standard error after the first.
     lines: mpsc::UnboundedReceiver<String>,
-    /// Holds the configuration.
+    /// Lines on standard output.
+    output: mpsc::UnboundedReceiver<String>,
+    /// Its working directory, which holds the configuration.
     _directory: TempDir,
 }
 
@@ -56,30 +60,67 @@ impl LarderProcess {
     /// Starts it before the origin at `url` and waits until it says that it is up.
     pub async fn start(yaml: &str, url: &str) -> LarderProcess {
         let (directory, path) = config_file(&whole_yaml(yaml, url));
-        let mut child = larder(&["serve", "--config"])
-            .arg(&path)
-            .stdout(Stdio::null())
+        let mut command = larder(&["serve", "--config"]);
+        command.arg(path);
+        LarderProcess::up(command, directory).await
+    }
+
+    /// The same, with at most so many open files.
+    pub async fn start_with_files(files: usize, yaml: &str, url: &str) -> LarderProcess {
+        let (directory, path) = config_file(&whole_yaml(yaml, url));
+        let mut command = Command::new("sh");
+        let line = format!("ulimit -n {files}; exec \"$@\"");
+        command.args(["-c", &line, "sh", env!("CARGO_BIN_EXE_larder")]);
+        command.args(["serve", "--config"]).arg(path);
+        command.env_clear().stdin(Stdio::null());
+        LarderProcess::up(command, directory).await
+    }
+
+    /// Starts it with flags alone, where there is no file.
+    pub async fn start_bare(arguments: &[&str]) -> LarderProcess {
+        let directory = tempfile::tempdir().expect("a directory");
+        LarderProcess::up(larder(arguments), directory).await
+    }
+
+    async fn up(mut command: Command, directory: TempDir) -> LarderProcess {
+        let mut child = command
+            .current_dir(directory.path())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
         let mut lines = lines_of(child.stderr.take().expect("its standard error"));
+        let output = lines_of(child.stdout.take().expect("its standard output"));
         let first = within("the first log line", lines.recv()).await;
         let first = first.expect("a first log line");
-        let said: serde_json::Value = serde_json::from_str(&first).expect("a line of JSON");
-        let address = |name: &str| {
-            let said = said.get(name).or_else(|| said.get("fields")?.get(name));
-            let text = said.and_then(|value| value.as_str());
-            text.unwrap_or_else(|| panic!("no {name} in {first}"))
-                .parse()
-                .expect("an address")
-        };
         LarderProcess {
-            listen: address("listen"),
-            admin: address("admin"),
+            listen: address("listen", &first),
+            admin: address("admin", &first),
             child,
+            first,
             lines,
+            output,
             _directory: directory,
         }
+    }
+
+    /// The next line on standard output.
+    pub async fn printed(&mut self) -> String {
+        let line = within("a line on standard output", self.output.recv()).await;
+        line.expect("a line before the end")
+    }
+
+    /// Waits until it says such a line on standard error.
+    pub async fn said(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        within("a line on standard error", async {
+            loop {
+                let line = self.lines.recv().await.expect("a line before the end");
+                if wanted(&line) {
+                    return line;
+                }
+            }
+        })
+        .await
     }
 
     /// A client connection.
@@ -158,6 +199,19 @@ impl LarderProcess {
         }
         (code, said)
     }
+}
+
+/// What `name` is in a log line, in JSON or text.
+fn address(name: &str, line: &str) -> SocketAddr {
+    let json = serde_json::from_str::<serde_json::Value>(line).ok();
+    let text = match &json {
+        Some(said) => said.get(name).and_then(|value| value.as_str()),
+        None => line
+            .split(' ')
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')),
+    };
+    let text = text.unwrap_or_else(|| panic!("no {name} in {line}"));
+    text.parse().expect("an address")
 }
 
 impl Drop for LarderProcess {
