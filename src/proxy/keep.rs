@@ -108,7 +108,9 @@ impl Proxy {
             )));
             return self.pass_on(order, &lead, None, body).await;
         };
-        let arrival = Arc::new(keep.arrival(&head, None));
+        let untouched = self.untouched_since(&keep.tags, &keep.path, keep.mark.stamp);
+        let overtaken = (!untouched).then_some(Reason::Overtaken);
+        let arrival = Arc::new(keep.arrival(&head, overtaken));
         let mut taken = 0;
         let mut unannounced = Some(arrival);
         let last = loop {

@@ -85,6 +85,50 @@ async fn an_overtaken_fill_is_not_stored_and_the_next_read_is() {
     assert_eq!((next.text(), next.cache_status().stored), ("new", true));
     assert_eq!(larder.get("/products/1").await.reason(), "hit");
     assert_eq!(origin.count("GET /products/1"), 2);
+    assert_eq!(overtaken(&larder, "product").await, 1.0, "counted by its rule");
+    assert_eq!(overtaken(&larder, "products").await, 0.0);
+}
+
+/// Answers of a rule that were not stored because a write had overtaken them.
+async fn overtaken(larder: &TestLarder, rule: &str) -> f64 {
+    let labels = [("rule", rule), ("reason", "overtaken")];
+    larder.metric("larder_not_stored_total", &labels).await
+}
+
+#[tokio::test]
+async fn who_followed_a_fill_before_a_write_gets_nothing_older_than_it_once_it_is_answered() {
+    let (origin, _) = versioned().await;
+    let larder = TestLarder::start(SHOP, &origin).await;
+    let gate = Gate::shut();
+    let script = gate.clone();
+    origin.on("GET /products/1", move |seen| match seen.before {
+        0 => Answer::ok("old").wait_first(&script),
+        _ => Answer::ok("new"),
+    });
+    let mut leader = larder.connect().await;
+    leader.send_request("GET", "/products/1", &[], b"").await;
+    origin.seen("GET /products/1", 1).await;
+    let mut followers = Vec::new();
+    for _ in 0..5 {
+        let mut client = larder.connect().await;
+        client.send_request("GET", "/products/1", &[], b"").await;
+        followers.push(client);
+    }
+    larder.followers(5).await;
+
+    assert_eq!(larder.request("PUT", "/products/1", &[], b"{}").await.status, 200);
+    gate.open();
+    for client in &mut followers {
+        assert_eq!(client.response().await.text(), "new");
+    }
+    let led = leader.response().await;
+    assert_eq!(
+        (led.text(), led.cache_status().stored, led.reason().as_str()),
+        ("old", false, "overtaken"),
+        "it asked before the write"
+    );
+    assert_eq!(overtaken(&larder, "product").await, 1.0);
+    assert_eq!(origin.count("GET /products/1"), 2, "the followers share one more");
 }
 
 #[tokio::test]
