@@ -118,7 +118,10 @@ fn pure_modules_neither_wait_nor_log_nor_read_a_clock() {
 fn what_is_listed_as_pure_exists() {
     let sources = sources();
     for pure in PURE {
-        assert!(sources.iter().any(|(path, _)| is_within(path, pure)), "src/{pure}");
+        assert!(
+            sources.iter().any(|(path, _)| is_within(path, pure)),
+            "src/{pure}"
+        );
     }
 }
 
