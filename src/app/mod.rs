@@ -19,7 +19,7 @@ use crate::fields::via::Pseudonym;
 use crate::invalidation::{Bounds, Log};
 use crate::origin::{Connect, Origin, Tcp};
 use crate::proxy::{Proxy, ProxyParts};
-use crate::server::Server;
+use crate::server::{self, Server};
 use crate::store::Memory;
 use crate::tasks::Tasks;
 use crate::telemetry::{AccessLogger, Metrics, Sink, Snapshot};
@@ -103,6 +103,12 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start(config: Config, options: Options) -> Result<App, StartError> {
+        server::make_room(
+            config
+                .limits
+                .connections
+                .saturating_add(config.origin.max_connections),
+        );
         let listener = Server::bind(config.listen).map_err(StartError::Listen)?;
         let admin_listener = Server::bind(config.admin).map_err(StartError::Listen)?;
         let listen = listener.local_addr().map_err(StartError::Listen)?;

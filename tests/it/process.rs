@@ -433,7 +433,7 @@ async fn an_origin_on_the_command_line_is_all_it_needs() {
 async fn more_connections_than_descriptors_wait_and_the_process_lives() {
     let origin = TestOrigin::start().await;
     let yaml = "rules:\n  - { match: 'GET /**', ttl: 1h }\n";
-    let mut larder = LarderProcess::start_with_files(48, yaml, &origin.url()).await;
+    let mut larder = LarderProcess::start_under("-n 48", yaml, &origin.url()).await;
     assert_eq!(larder.get("/x").await.text(), "/x 0");
     let mut clients = Vec::new();
     for _ in 0..100 {
@@ -454,4 +454,18 @@ async fn more_connections_than_descriptors_wait_and_the_process_lives() {
     assert_eq!(larder.admin_get("/livez").await.status, 200);
     larder.signal("TERM");
     assert_eq!(larder.ended().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_low_soft_limit_of_open_files_is_raised_to_what_its_connections_need() {
+    let origin = TestOrigin::start().await;
+    let yaml = "limits: { connections: 300 }\norigin: { url: '${ORIGIN}', max_connections: 50 }\n";
+    let larder = LarderProcess::start_under("-S -n 100", yaml, &origin.url()).await;
+    assert!(larder.files() >= 350, "{}", larder.files());
+    let mut clients = Vec::new();
+    for n in 0..200 {
+        let mut client = larder.connect().await;
+        assert_eq!(client.get("/x").await.text(), format!("/x {n}"));
+        clients.push(client);
+    }
 }

@@ -65,11 +65,11 @@ impl LarderProcess {
         LarderProcess::up(command, directory).await
     }
 
-    /// The same, with at most so many open files.
-    pub async fn start_with_files(files: usize, yaml: &str, url: &str) -> LarderProcess {
+    /// The same under `ulimit`, such as `-n 48`.
+    pub async fn start_under(limit: &str, yaml: &str, url: &str) -> LarderProcess {
         let (directory, path) = config_file(&whole_yaml(yaml, url));
         let mut command = Command::new("sh");
-        let line = format!("ulimit -n {files}; exec \"$@\"");
+        let line = format!("ulimit {limit} && exec \"$@\"");
         command.args(["-c", &line, "sh", env!("CARGO_BIN_EXE_larder")]);
         command.args(["serve", "--config"]).arg(path);
         command.env_clear().stdin(Stdio::null());
@@ -91,8 +91,16 @@ impl LarderProcess {
             .expect("the binary starts");
         let mut lines = lines_of(child.stderr.take().expect("its standard error"));
         let output = lines_of(child.stdout.take().expect("its standard output"));
-        let first = within("the first log line", lines.recv()).await;
-        let first = first.expect("a first log line");
+        // Warnings about what it was given may come before.
+        let first = within("the first log line", async {
+            loop {
+                let line = lines.recv().await.expect("a first log line");
+                if line.contains("larder is up") {
+                    return line;
+                }
+            }
+        })
+        .await;
         LarderProcess {
             listen: address("listen", &first),
             admin: address("admin", &first),
@@ -108,6 +116,16 @@ impl LarderProcess {
     pub async fn printed(&mut self) -> String {
         let line = within("a line on standard output", self.output.recv()).await;
         line.expect("a line before the end")
+    }
+
+    /// How many files it may open.
+    pub fn files(&self) -> u64 {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).expect("Linux");
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max open files"));
+        let soft = line.and_then(|line| line.split_whitespace().next());
+        soft.expect("a soft limit").parse().expect("a number")
     }
 
     /// Waits until it says such a line on standard error.
