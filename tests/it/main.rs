@@ -20,6 +20,7 @@ mod config_files;
 mod drain;
 mod identity;
 mod limits;
+mod memory;
 mod output;
 mod poisoning;
 mod process;

@@ -118,6 +118,14 @@ impl LarderProcess {
         line.expect("a line before the end")
     }
 
+    /// The most memory it has held so far, bytes.
+    pub fn highest_resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        1024 * kib.expect("a size in kB").parse::<u64>().expect("a number")
+    }
+
     /// How many files it may open.
     pub fn files(&self) -> u64 {
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).expect("Linux");
