@@ -116,6 +116,11 @@ impl ConnState {
         self.in_flight.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether no byte has come yet.
+    pub(crate) fn is_unheard(&self) -> bool {
+        !self.served.load(Ordering::Relaxed) && self.head_since.load(Ordering::Relaxed) == 0
+    }
+
     /// Everything handed over so far has left.
     pub(crate) fn flushed(&self) {
         if !self.is_busy() && self.owed.load(Ordering::Relaxed) {
@@ -179,6 +184,7 @@ impl ConnState {
                 since(&self.head_since).max(if fresh { idle } else { 0 })
             },
             idle,
+            unheard: if self.is_unheard() { idle } else { 0 },
             blocked: since(&self.blocked_since),
             silent: if busy { since(&self.moved) } else { 0 },
         }
@@ -198,6 +204,8 @@ pub(crate) enum Wish {
 pub(crate) struct Waits {
     pub head: u64,
     pub idle: u64,
+    /// Since the connection was accepted, without a byte.
+    pub unheard: u64,
     pub blocked: u64,
     pub silent: u64,
 }

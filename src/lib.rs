@@ -13,7 +13,7 @@
 //! | fetch | [`origin`] | I/O |
 //! | judge | [`policy::storing`], [`policy::validation`] | pure |
 //! | record | [`proxy`] into [`store`], stamped by [`invalidation`] | memory |
-//! | respond | [`proxy`] | pure |
+//! | respond | [`proxy`] | memory |
 //! | account | [`telemetry`] | I/O |
 
 pub mod app;

@@ -21,7 +21,7 @@ use crate::fields::via::Pseudonym;
 use crate::invalidation::{Bounds, Log};
 use crate::origin::{Connect, Origin, Tcp};
 use crate::proxy::{Proxy, ProxyParts};
-use crate::server::Server;
+use crate::server::{self, Server};
 use crate::store::Memory;
 use crate::tasks::Tasks;
 use crate::telemetry::{AccessLogger, Metrics, Sink, Snapshot};
@@ -86,7 +86,7 @@ pub struct App {
     admin: SocketAddr,
     /// Cleared when a drain begins.
     ready: Arc<AtomicBool>,
-    /// Set when a drain begins: the listener closes.
+    /// Set when a drain begins: the listener takes in who is connected, and closes.
     draining: watch::Sender<bool>,
     /// Set at the very end: the admin port closes.
     ended: watch::Sender<bool>,
@@ -110,17 +110,23 @@ impl App {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start(config: Config, options: Options) -> Result<App, StartError> {
+        server::make_room(
+            config
+                .limits
+                .connections
+                .saturating_add(config.origin.max_connections),
+        );
         let (listener, listen) = bind("listen", config.listen)?;
         let (admin_listener, admin) = bind("admin", config.admin)?;
 
         let app = App::assemble(config, options, listen, admin)?;
         let (server, mut draining) = (app.server.clone(), app.draining.subscribe());
-        app.tasks.detach(async move {
-            tokio::select! {
-                () = server.accept(listener) => {}
-                _begun = draining.wait_for(|draining| *draining) => {}
-            }
-        });
+        let stop = async move {
+            // An error means that the app itself is gone.
+            drop(draining.wait_for(|draining| *draining).await);
+        };
+        // Not detached: a drain waits until the listener is closed.
+        app.tasks.spawn(server.accept(listener, stop));
         Ok(app.with_admin(admin_listener))
     }
 
@@ -248,8 +254,9 @@ impl App {
     /// `drain_timeout`. `true` when nothing had to be cut off.
     pub async fn drain(self) -> bool {
         self.ready.store(false, Ordering::Release);
+        self.server.drain();
         self.draining.send_replace(true);
-        let drained = self.server.drain(self.drain_timeout).await;
+        let drained = self.server.drained(self.drain_timeout).await;
         self.origin.close_idle();
         self.ended.send_replace(true);
         drained

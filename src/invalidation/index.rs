@@ -37,6 +37,13 @@ pub(super) struct Lasts {
 }
 
 impl Lasts {
+    /// One event, of one strength.
+    pub(super) fn of(strength: Strength, last: Last) -> Self {
+        let mut lasts = Lasts::default();
+        lasts.note(strength, last);
+        lasts
+    }
+
     /// Notes an event of one strength.
     pub(super) fn note(&mut self, strength: Strength, last: Last) {
         match strength {
@@ -74,7 +81,10 @@ pub(super) struct Touch {
 /// The index of one incarnation. Changed by the log's one writer only.
 pub(super) struct Index {
     filter: Filter,
-    exact: Exact,
+    /// The last hard event of each tag.
+    hard: Exact,
+    /// The last soft event of each tag, apart: there are few tags that have both.
+    soft: Exact,
     stripes: Stripes,
     patterns: RwLock<Patterns>,
     /// The newest order among patterns, so that a log without new ones needs no lock.
@@ -94,7 +104,8 @@ impl Index {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             filter: Filter::new(bounds.stripe_bits),
-            exact: Exact::new(bounds.tags),
+            hard: Exact::new(bounds.tags),
+            soft: Exact::new(bounds.tags),
             stripes: Stripes::new(bounds.stripe_bits),
             patterns: RwLock::new(Patterns::new(bounds.patterns)),
             pattern_order: AtomicU64::new(0),
@@ -134,7 +145,13 @@ impl Index {
             }
         }
         let id = tag.id();
-        self.exact.record(id, strength, last, &self.stripes);
+        let exact = match strength {
+            Strength::Hard => &self.hard,
+            Strength::Soft => &self.soft,
+        };
+        exact.record(id, last, |fallen, last| {
+            self.stripes.absorb(fallen, Lasts::of(strength, last));
+        });
         self.filter.raise(id, last.order);
     }
 
@@ -194,16 +211,19 @@ impl Index {
         }
     }
 
-    /// From the map first, then from where the map's overflow goes.
+    /// From the maps first, then from where their overflow goes.
     fn tag_lasts(&self, tag: TagId) -> Lasts {
-        let mut lasts = self.exact.lasts(tag);
+        let mut lasts = Lasts {
+            hard: self.hard.last(tag),
+            soft: self.soft.last(tag),
+        };
         lasts.merge(self.stripes.lasts(tag));
         lasts
     }
 
-    /// Tags known exactly.
+    /// Tags known exactly; one with a hard and a soft event counts as two.
     pub(super) fn exact(&self) -> usize {
-        self.exact.len()
+        self.hard.len() + self.soft.len()
     }
 
     /// Patterns kept.

@@ -18,7 +18,8 @@ const RECENT: usize = 32;
 /// How much the index remembers. Less room drops or validates more, and never keeps too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Tags whose last events are known exactly.
+    /// Tags whose last hard event is known exactly, and tags whose last soft one is. Each takes
+    /// about 42 bytes once it is written to.
     pub tags: usize,
     /// Patterns kept compiled.
     pub patterns: usize,
@@ -29,7 +30,8 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            tags: 65_536,
+            // A hundred thousand writes of five tags each: 21 MiB.
+            tags: 524_288,
             patterns: 256,
             stripe_bits: 18,
         }
@@ -87,7 +89,7 @@ pub struct LogStats {
     pub position: Position,
     /// Changes of the index so far.
     pub order: Order,
-    /// Tags known exactly.
+    /// Tags known exactly; one with a hard and a soft event counts as two.
     pub exact: usize,
     /// Patterns kept.
     pub patterns: usize,

@@ -135,7 +135,9 @@ impl Proxy {
             )));
             return self.pass_on(order, &lead, None, body).await;
         };
-        let arrival = Arc::new(keep.arrival(&head, None));
+        let untouched = self.untouched_since(&keep.tags, &keep.path, keep.mark.stamp);
+        let overtaken = (!untouched).then_some(Reason::Overtaken);
+        let arrival = Arc::new(keep.arrival(&head, overtaken));
         let mut taken = 0;
         for known in keep.extent.before() {
             taken += known.len() as u64;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::io::{ClientIo, OnRefusal};
@@ -82,29 +82,65 @@ impl Server {
         bind().map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
     }
 
-    /// Accepts until dropped. No accept error ends it: it pauses, longer each time, and goes on.
-    pub async fn accept(self, listener: TcpListener) {
-        let mut pause = Duration::ZERO;
+    /// Accepts until `stop`, then takes in whoever is connected already, and closes the listener.
+    /// No accept error ends it: it pauses, longer each time, and goes on.
+    pub async fn accept(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let mut pause = Pause::default();
         loop {
-            // Beyond `limits.connections` clients wait in the operating system's queue.
+            tokio::select! {
+                () = &mut stop => break,
+                () = self.accept_one(&listener, &mut pause) => {}
+            }
+        }
+        if let Ok(listener) = listener.into_std() {
+            self.take_in(&listener).await;
+        }
+    }
+
+    async fn accept_one(&self, listener: &TcpListener, pause: &mut Pause) {
+        // Beyond `limits.connections` clients wait in the operating system's queue.
+        let Ok(permit) = self.room.clone().acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                pause.over();
+                self.spawn_tcp(stream, peer, permit);
+            }
+            Err(error) => pause.after(&error).await,
+        }
+    }
+
+    /// Accepts what waits in the operating system's queue: those clients are connected, and would
+    /// be reset. Asked directly, not through the runtime, which may not know of the last ones yet.
+    ///
+    /// Who connects between the last look and the close, a matter of microseconds, is still reset.
+    /// A packet filter could drop such clients' SYN instead, and they would wait a second for
+    /// their refusal.
+    async fn take_in(&self, listener: &std::net::TcpListener) {
+        let mut pause = Pause::default();
+        for _ in 0..=BACKLOG {
             let Ok(permit) = self.room.clone().acquire_owned().await else {
                 return;
             };
-            match listener.accept().await {
-                Ok((stream, peer)) => {
-                    pause = Duration::ZERO;
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "TCP_NODELAY could not be set");
-                    }
-                    self.spawn(stream, Some(peer.ip()), Some(permit));
-                }
-                Err(error) => {
-                    pause = (pause * 2).clamp(Duration::from_millis(5), MOST_PAUSE);
-                    tracing::warn!(%error, pause_ms = pause.as_millis(), "accepting a connection failed");
-                    tokio::time::sleep(pause).await;
-                }
+            let accepted = listener.accept().and_then(|(stream, peer)| {
+                stream.set_nonblocking(true)?;
+                Ok((TcpStream::from_std(stream)?, peer))
+            });
+            match accepted {
+                Ok((stream, peer)) => self.spawn_tcp(stream, peer, permit),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => pause.after(&error).await,
             }
         }
+    }
+
+    fn spawn_tcp(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        self.spawn(stream, Some(peer.ip()), Some(permit));
     }
 
     /// Serves one connection over any transport in the background.
@@ -143,7 +179,9 @@ impl Server {
             .max_buf_size((head + 1024).max(64 * 1024))
             .writev(true)
             // Slow heads are the sweeper's: a timer a request costs more.
-            .header_read_timeout(None);
+            .header_read_timeout(None)
+            // A drain has begun: one answer, which says that it is the last.
+            .keep_alive(!self.registry.is_draining());
         builder
     }
 
@@ -152,10 +190,14 @@ impl Server {
         self.registry.len()
     }
 
-    /// Asks every connection to end after the request in hand; waits for it at most `limit`, then
-    /// ends what is left. `true` when nothing had to be cut off.
-    pub async fn drain(&self, limit: Duration) -> bool {
+    /// Asks every connection, present or to come, to end after the request in hand.
+    pub fn drain(&self) {
         self.registry.drain();
+    }
+
+    /// Waits at most `limit` until every connection has ended and nobody accepts any more, then
+    /// ends what is left. `true` when nothing had to be cut off.
+    pub async fn drained(&self, limit: Duration) -> bool {
         let drained = self.tasks.drained(limit).await;
         if !drained {
             self.registry.kill();
@@ -181,16 +223,49 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match this.state.watch(cx.waker()) {
-            Wish::GoOn => {}
-            Wish::End => return Poll::Ready(Ok(())),
-            Wish::Drain => {
-                if !this.draining {
-                    this.draining = true;
-                    this.connection.as_mut().graceful_shutdown();
-                }
-            }
+        let wish = this.state.watch(cx.waker());
+        if wish == Wish::End {
+            return Poll::Ready(Ok(()));
         }
-        this.connection.as_mut().poll(cx)
+        this.obey(wish);
+        let polled = this.connection.as_mut().poll(cx);
+        if polled.is_pending() && this.obey(wish) {
+            return this.connection.as_mut().poll(cx);
+        }
+        polled
+    }
+}
+
+impl<T> Serve<'_, Connection<T>>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    /// Begins the connection's end where a drain asks for it; `true` if it did so now.
+    ///
+    /// A connection of which nothing was read yet would be closed at once, and its client reset if
+    /// a request is on its way: it is left to speak first, and to the sweeper.
+    fn obey(&mut self, wish: Wish) -> bool {
+        let begins = wish == Wish::Drain && !self.draining && !self.state.is_unheard();
+        if begins {
+            self.draining = true;
+            self.connection.as_mut().graceful_shutdown();
+        }
+        begins
+    }
+}
+
+/// The pause after accept errors: longer each time.
+#[derive(Debug, Default)]
+struct Pause(Duration);
+
+impl Pause {
+    fn over(&mut self) {
+        self.0 = Duration::ZERO;
+    }
+
+    async fn after(&mut self, error: &io::Error) {
+        self.0 = (self.0 * 2).clamp(Duration::from_millis(5), MOST_PAUSE);
+        tracing::warn!(%error, pause_ms = self.0.as_millis(), "accepting a connection failed");
+        tokio::time::sleep(self.0).await;
     }
 }

@@ -17,6 +17,9 @@ const PERIOD: Duration = Duration::from_millis(250);
 /// The most that one look counts for.
 const MOST_STEP: Duration = Duration::from_secs(1);
 
+/// How long a drain waits for the first byte on a connection just accepted.
+const FIRST_BYTE: Duration = Duration::from_secs(1);
+
 /// Every open client connection.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
@@ -72,6 +75,11 @@ impl Registry {
         }
     }
 
+    /// Whether a drain has begun.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// Ends every connection at once.
     pub fn kill(&self) {
         for state in self.connections.lock().places.iter().flatten() {
@@ -80,8 +88,10 @@ impl Registry {
     }
 
     fn sweep(&self, now: Tick, limits: &Limits) {
+        let first_byte = self.is_draining().then_some(FIRST_BYTE);
         for state in self.connections.lock().places.iter().flatten() {
-            if too_long(state.waits(now), limits) {
+            let waits = state.waits(now);
+            if too_long(waits, limits) || first_byte.is_some_and(|limit| over(waits.unheard, limit)) {
                 state.kill();
             }
         }
@@ -90,11 +100,14 @@ impl Registry {
 
 /// Whether any limit has run out.
 fn too_long(waits: Waits, limits: &Limits) -> bool {
-    let over = |waited: u64, limit: Duration| u128::from(waited) > limit.as_millis();
     over(waits.head, limits.header_timeout)
         || over(waits.idle, limits.idle_timeout)
         || over(waits.blocked, limits.write_timeout)
         || over(waits.silent, limits.stream_idle_timeout)
+}
+
+fn over(waited: u64, limit: Duration) -> bool {
+    u128::from(waited) > limit.as_millis()
 }
 
 /// A connection's place in the [`Registry`].

@@ -67,6 +67,65 @@ async fn a_drain_under_load_finishes_every_answer_whole() {
 }
 
 #[tokio::test]
+async fn who_is_connected_when_a_drain_begins_is_answered_though_nobody_accepted_him_yet() {
+    let origin = TestOrigin::start().await;
+    let larder = Arc::new(TestLarder::start("limits: { connections: 2 }\n", &origin).await);
+    let hold = origin.hold("/first");
+    let mut first = larder.connect().await;
+    first.send_request("GET", "/first", &[], b"").await;
+    origin.seen("/first", 1).await;
+    // Taken in, and silent so far: its request comes only after the drain has begun.
+    let mut late = larder.connect().await;
+    larder
+        .until("two connections", async |larder| {
+            larder.metric("larder_connections", &[("side", "client")]).await == 2.0
+        })
+        .await;
+    let mut queued = Vec::new();
+    for n in 0..20 {
+        let mut client = larder.connect().await;
+        client
+            .send_request("GET", &format!("/queued/{n}"), &[], b"")
+            .await;
+        queued.push(client);
+    }
+
+    let draining = tokio::spawn({
+        let larder = Arc::clone(&larder);
+        async move { larder.stop().await }
+    });
+    larder
+        .until("the drain to begin", async |larder| {
+            larder.admin_get("/readyz").await.status == 503
+        })
+        .await;
+    late.send_request("GET", "/late", &[], b"").await;
+    assert_eq!(late.response().await.complete().text(), "/late 0");
+    late.closed().await;
+    hold.release();
+    assert_eq!(first.response().await.complete().text(), "/first 0");
+    for (n, mut client) in queued.into_iter().enumerate() {
+        let answer = client.response().await.complete();
+        assert_eq!(answer.text(), format!("/queued/{n} 0"));
+        assert_eq!(answer.field("connection"), Some("close"), "{n}");
+        client.closed().await;
+    }
+    assert!(within("the drain", draining).await.unwrap());
+    let refused = tokio::net::TcpStream::connect(larder.address()).await;
+    assert!(refused.is_err(), "nothing listens any more");
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_a_client_that_says_nothing() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::build("drain_timeout: 5s\n", &origin).start().await;
+    let mut silent = larder.connect().await;
+    larder.get("/x").await;
+    assert!(within("the drain", larder.stop()).await, "nothing was cut off");
+    silent.closed().await;
+}
+
+#[tokio::test]
 async fn a_drain_ends_in_time_even_if_an_answer_does_not() {
     let origin = TestOrigin::start().await;
     origin.on("/x", |_| Answer::never());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::support::process::{config_file, run};
@@ -172,6 +173,48 @@ async fn sigterm_under_load_loses_no_byte() {
         });
         while let Some(finished) = finishing.join_next().await {
             finished.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
+        let (code, said) = larder.ended().await;
+        assert_eq!(code, Some(0), "round {round}: {said:#?}");
+    }
+}
+
+/// Connects and asks, again and again, until nobody listens; how often it was answered.
+async fn ask_until_refused(address: std::net::SocketAddr) -> usize {
+    let mut answered = 0;
+    while let Ok(socket) = within("a connection or none", TcpStream::connect(address)).await {
+        let mut client = Client::from(socket);
+        // From here on this client is connected, and must be answered.
+        assert!(client.try_send("GET /kept HTTP/1.1\r\nHost: a\r\n\r\n").await);
+        let answer = client.try_response_to("GET").await;
+        let answer = answer.unwrap_or_else(|broken| panic!("after {answered} answers: {broken:?}"));
+        assert_eq!((answer.status, &answer.end), (200, &End::Complete));
+        answered += 1;
+    }
+    answered
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_keep_coming_while_it_stops_are_answered_or_refused_and_never_reset() {
+    for round in 0..10 {
+        let origin = TestOrigin::start().await;
+        let yaml = format!(
+            "workers: {}\nrules:\n  - {{ match: GET /kept, ttl: 1h }}\n",
+            1 + round % 2
+        );
+        let mut larder = LarderProcess::start(&yaml, &origin.url()).await;
+        larder.get("/kept").await;
+        let mut clients = JoinSet::new();
+        for _ in 0..24 {
+            clients.spawn(ask_until_refused(larder.listen));
+        }
+        larder
+            .until_metric("larder_requests_total", &[], |count| count > 300.0)
+            .await;
+        larder.signal("TERM");
+        while let Some(answered) = clients.join_next().await {
+            let answered = answered.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            assert!(answered > 0, "round {round}");
         }
         let (code, said) = larder.ended().await;
         assert_eq!(code, Some(0), "round {round}: {said:#?}");
@@ -365,4 +408,70 @@ async fn the_version_is_printed() {
     let expected = format!("larder {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(String::from_utf8(ended.stdout).unwrap(), expected);
     assert_eq!(ended.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_origin_on_the_command_line_is_all_it_needs() {
+    let origin = TestOrigin::start().await;
+    origin.on("/kept", |_| {
+        Answer::ok("kept").field("Cache-Control", "max-age=60")
+    });
+    let arguments = [
+        "serve",
+        "--origin",
+        &origin.url(),
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    ];
+    let mut larder = LarderProcess::start_bare(&arguments).await;
+    assert_eq!(larder.get("/plain").await.text(), "/plain 0");
+    assert_eq!(larder.get("/plain").await.text(), "/plain 1");
+    assert_eq!(larder.get("/kept").await.reason(), "uri-miss");
+    assert_eq!(larder.get("/kept").await.reason(), "hit");
+    assert_eq!(larder.admin_get("/readyz").await.status, 200);
+    larder.signal("TERM");
+    assert_eq!(larder.ended().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn more_connections_than_descriptors_wait_and_the_process_lives() {
+    let origin = TestOrigin::start().await;
+    let yaml = "rules:\n  - { match: 'GET /**', ttl: 1h }\n";
+    let mut larder = LarderProcess::start_under("-n 48", yaml, &origin.url()).await;
+    assert_eq!(larder.get("/x").await.text(), "/x 0");
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        clients.push(larder.connect().await);
+    }
+    let refused = larder
+        .said(|line| line.contains("accepting a connection failed"))
+        .await;
+    assert!(refused.contains("Too many open files"), "{refused}");
+    // Who was accepted before is served meanwhile.
+    assert_eq!(clients[0].get("/x").await.reason(), "hit");
+    clients.drain(..80).for_each(Client::reset);
+    for client in &mut clients {
+        assert_eq!(client.get("/x").await.complete().reason(), "hit", "who waited");
+    }
+    drop(clients);
+    assert_eq!(larder.get("/y").await.text(), "/y 0");
+    assert_eq!(larder.admin_get("/livez").await.status, 200);
+    larder.signal("TERM");
+    assert_eq!(larder.ended().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_low_soft_limit_of_open_files_is_raised_to_what_its_connections_need() {
+    let origin = TestOrigin::start().await;
+    let yaml = "limits: { connections: 300 }\norigin: { url: '${ORIGIN}', max_connections: 50 }\n";
+    let larder = LarderProcess::start_under("-S -n 100", yaml, &origin.url()).await;
+    assert!(larder.files() >= 350, "{}", larder.files());
+    let mut clients = Vec::new();
+    for n in 0..200 {
+        let mut client = larder.connect().await;
+        assert_eq!(client.get("/x").await.text(), format!("/x {n}"));
+        clients.push(client);
+    }
 }

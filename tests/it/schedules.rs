@@ -19,8 +19,16 @@ struct Tally {
     reads: u64,
     hits: u64,
     followed: u64,
+    /// Served although no longer fresh.
+    stale: u64,
+    /// Validated by a 304.
+    validated: u64,
+    /// Fetched, and overtaken by a write before its head came.
+    overtaken: u64,
     written: u64,
     unknown: u64,
+    dropped: u64,
+    softened: u64,
     left: u64,
 }
 
@@ -29,6 +37,11 @@ impl std::ops::AddAssign for Tally {
         self.reads += other.reads;
         self.hits += other.hits;
         self.followed += other.followed;
+        self.stale += other.stale;
+        self.validated += other.validated;
+        self.overtaken += other.overtaken;
+        self.dropped += other.dropped;
+        self.softened += other.softened;
         self.written += other.written;
         self.unknown += other.unknown;
         self.left += other.left;
@@ -61,9 +74,14 @@ fn explore(schedules: u64) {
     println!("{tally:?}");
     assert!(tally.hits > schedules && tally.followed > 100, "{tally:?}");
     assert!(
+        tally.stale > 100 && tally.validated > 100 && tally.overtaken > 100,
+        "{tally:?}"
+    );
+    assert!(
         tally.written > schedules && tally.unknown > 100 && tally.left > 100,
         "{tally:?}"
     );
+    assert!(tally.dropped > 100 && tally.softened > 100, "{tally:?}");
 }
 
 /// One history, the same for the same seed.
@@ -98,7 +116,9 @@ async fn client(shop: Shop, mut rng: Rng) -> Result<Tally, String> {
     for _ in 0..STEPS {
         tokio::time::sleep(rng.rest(Duration::from_millis(400))).await;
         let item = rng.below(ITEMS);
-        match rng.below(10) {
+        match rng.below(12) {
+            10 => drop_all(&shop, &mut connection, &mut tally).await,
+            11 => soften(&shop, &mut connection, item, &mut tally).await,
             0..=1 => write(&shop, &mut connection, item, &mut tally).await,
             2 => {
                 // A client that leaves within its request, read or write.
@@ -133,6 +153,9 @@ async fn read(shop: &Shop, connection: &mut Client, path: &str, tally: &mut Tall
     let status = answer.cache_status();
     tally.hits += u64::from(status.hit);
     tally.followed += u64::from(status.collapsed);
+    tally.stale += u64::from(status.hit && status.ttl.is_some_and(|ttl| ttl < 0));
+    tally.validated += u64::from(status.fwd_status == Some(304));
+    tally.overtaken += u64::from(status.reason() == "overtaken");
     if answer.status != 200 {
         return Ok(());
     }
@@ -168,5 +191,34 @@ async fn write(shop: &Shop, connection: &mut Client, item: u64, tally: &mut Tall
             }
         }
         Err(_) => *connection = shop.connect(),
+    }
+}
+
+/// A write that changes no version and drops everything: what the origin held when it was sent
+/// binds every read that follows it.
+async fn drop_all(shop: &Shop, connection: &mut Client, tally: &mut Tally) {
+    let present = shop.present();
+    if unsafe_request(shop, connection, "POST", "/drop").await {
+        shop.raise(&present);
+        tally.dropped += 1;
+    }
+}
+
+/// A write that only makes stale; it must hide no other.
+async fn soften(shop: &Shop, connection: &mut Client, item: u64, tally: &mut Tally) {
+    if unsafe_request(shop, connection, "POST", &format!("/soften/{item}")).await {
+        tally.softened += 1;
+    }
+}
+
+/// Whether it was answered with 200.
+async fn unsafe_request(shop: &Shop, connection: &mut Client, method: &str, path: &str) -> bool {
+    connection.send_request(method, path, &[], b"").await;
+    match connection.try_response_to(method).await {
+        Ok(answer) if answer.end == End::Complete => answer.status == 200,
+        Ok(_) | Err(_) => {
+            *connection = shop.connect();
+            false
+        }
     }
 }

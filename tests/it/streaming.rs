@@ -274,3 +274,79 @@ async fn a_connection_with_surplus_bytes_is_not_used_again() {
         assert_eq!(larder.get("/good").await.text(), format!("/good {n}"));
     }
 }
+
+/// An origin that shows its first connection as it is, and Larder in front of it.
+async fn before_a_listener() -> (TcpListener, TestLarder) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let larder = TestLarder::before(&url, "").await;
+    (listener, larder)
+}
+
+async fn accepted(listener: &TcpListener) -> Wire {
+    let accepted = within("a connection to the origin", listener.accept()).await;
+    Wire::from(accepted.unwrap().0)
+}
+
+#[tokio::test]
+async fn an_origin_that_does_not_read_slows_the_client() {
+    const PIECE: usize = 64 << 10;
+    const PIECES: usize = 1_024;
+    let (listener, larder) = before_a_listener().await;
+    let mut client = larder.connect().await;
+    let length = PIECE * PIECES;
+    client
+        .send(format!(
+            "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+        ))
+        .await;
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let sending = tokio::spawn(async move {
+        for _ in 0..PIECES {
+            client.send(vec![b'x'; PIECE]).await;
+            counted.fetch_add(PIECE, Ordering::SeqCst);
+        }
+        client
+    });
+    let mut origin = accepted(&listener).await;
+    let head = within("the head", origin.head()).await.unwrap().unwrap();
+    let settled = larder.settled(|| taken.load(Ordering::SeqCst)).await;
+    assert!(
+        settled < length / 2,
+        "{settled} bytes were taken although nobody reads"
+    );
+
+    let left = head.framing(crate::support::Left::Done).unwrap();
+    let (content, end) = within("the content", origin.content(left)).await;
+    assert_eq!((content.len(), end), (length, Ok(())));
+    origin.write(b"HTTP/1.1 204 Fine\r\n\r\n").await.unwrap();
+    let mut client = within("all of it sent", sending).await.unwrap();
+    assert_eq!(client.response_to("POST").await.status, 204);
+}
+
+#[tokio::test]
+async fn what_follows_an_early_answer_is_never_taken_for_a_request() {
+    let (listener, larder) = before_a_listener().await;
+    let mut client = larder.connect().await;
+    client
+        .send("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf")
+        .await;
+    let mut origin = accepted(&listener).await;
+    within("the head", origin.head()).await.unwrap().unwrap();
+    origin
+        .write(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")
+        .await
+        .unwrap();
+    let answer = client.response_to("POST").await.complete();
+    assert_eq!((answer.status, answer.text()), (403, "no"));
+    // The rest of the content looks like a request, and is none.
+    client.try_send("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client.closed().await;
+    let again = tokio::spawn(async move { larder.get("/next").await });
+    let mut next = accepted(&listener).await;
+    let head = within("the head", next.head()).await.unwrap().unwrap();
+    assert_eq!(head.start, "GET /next HTTP/1.1", "on a connection of its own");
+    next.write(b"HTTP/1.1 204 Fine\r\n\r\n").await.unwrap();
+    assert_eq!(again.await.unwrap().status, 204);
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::support::{Answer, Client, End, Gate, Rng, TestLarder, TestOrigin};
+use crate::support::{Answer, Client, End, Gate, Rng, TestLarder, TestOrigin, request_bytes};
 
 const SHOP: &str = "rules:
   - { name: product, match: 'GET /products/{sku}', ttl: 1h, tags: ['product:{sku}'] }
@@ -85,6 +85,50 @@ async fn an_overtaken_fill_is_not_stored_and_the_next_read_is() {
     assert_eq!((next.text(), next.cache_status().stored), ("new", true));
     assert_eq!(larder.get("/products/1").await.reason(), "hit");
     assert_eq!(origin.count("GET /products/1"), 2);
+    assert_eq!(overtaken(&larder, "product").await, 1.0, "counted by its rule");
+    assert_eq!(overtaken(&larder, "products").await, 0.0);
+}
+
+/// Answers of a rule that were not stored because a write had overtaken them.
+async fn overtaken(larder: &TestLarder, rule: &str) -> f64 {
+    let labels = [("rule", rule), ("reason", "overtaken")];
+    larder.metric("larder_not_stored_total", &labels).await
+}
+
+#[tokio::test]
+async fn who_followed_a_fill_before_a_write_gets_nothing_older_than_it_once_it_is_answered() {
+    let (origin, _) = versioned().await;
+    let larder = TestLarder::start(SHOP, &origin).await;
+    let gate = Gate::shut();
+    let script = gate.clone();
+    origin.on("GET /products/1", move |seen| match seen.before {
+        0 => Answer::ok("old").wait_first(&script),
+        _ => Answer::ok("new"),
+    });
+    let mut leader = larder.connect().await;
+    leader.send_request("GET", "/products/1", &[], b"").await;
+    origin.seen("GET /products/1", 1).await;
+    let mut followers = Vec::new();
+    for _ in 0..5 {
+        let mut client = larder.connect().await;
+        client.send_request("GET", "/products/1", &[], b"").await;
+        followers.push(client);
+    }
+    larder.followers(5).await;
+
+    assert_eq!(larder.request("PUT", "/products/1", &[], b"{}").await.status, 200);
+    gate.open();
+    for client in &mut followers {
+        assert_eq!(client.response().await.text(), "new");
+    }
+    let led = leader.response().await;
+    assert_eq!(
+        (led.text(), led.cache_status().stored, led.reason().as_str()),
+        ("old", false, "overtaken"),
+        "it asked before the write"
+    );
+    assert_eq!(overtaken(&larder, "product").await, 1.0);
+    assert_eq!(origin.count("GET /products/1"), 2, "the followers share one more");
 }
 
 #[tokio::test]
@@ -550,4 +594,85 @@ async fn the_answer_to_a_post_is_not_stored_when_another_write_came_meanwhile() 
     hold.release();
     assert_eq!(post.response_to("POST").await.text(), "POST 0");
     assert_eq!(larder.get("/x").await.text(), "GET 1");
+}
+
+/// Rules of several depths and tags, and writes that name three things each.
+const MANY: &str = "store: { memory: 64MiB }
+rules:
+  - { name: item, match: 'GET /items/{id}', ttl: 1h, tags: ['item:{id}', 'kept'] }
+  - { name: part, match: 'GET /shops/{shop}/items/{id}/parts', ttl: 1h, tags: ['part:{id}', 'shop:{shop}'] }
+  - { name: deep, match: 'GET /deep/**', ttl: 1h }
+  - { name: plain, match: 'GET /plain/{id}', ttl: 1h }
+  - { match: 'PUT|DELETE /items/{id}', invalidate: ['item:{id}', 'part:item-{id}'] }
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_writes_to_distinct_items_leave_every_other_entry_as_it_is() {
+    write_beside_a_thousand_entries(25_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "soak: a minute"]
+async fn soak_a_hundred_thousand_writes_leave_every_other_entry_as_it_is() {
+    write_beside_a_thousand_entries(100_000).await;
+}
+
+async fn write_beside_a_thousand_entries(writes: usize) {
+    let origin = TestOrigin::start().await;
+    let larder = Arc::new(TestLarder::start(MANY, &origin).await);
+    let kept: Vec<String> = (0..250)
+        .flat_map(|n| {
+            [
+                format!("/items/kept-{n}"),
+                format!("/shops/{}/items/{n}/parts", n % 10),
+                format!("/deep/{}/{}/{}/{n}", n % 2, n % 3, n % 5),
+                format!("/plain/{n}?page={n}"),
+            ]
+        })
+        .collect();
+    let mut client = larder.connect().await;
+    for path in &kept {
+        assert!(client.get(path).await.cache_status().stored, "{path}");
+    }
+    let read = origin.count("GET /*");
+
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..8 {
+        let larder = Arc::clone(&larder);
+        writers.spawn(async move { write_items(&larder, (writer..writes).step_by(8)).await });
+    }
+    while let Some(written) = writers.join_next().await {
+        written.expect("every write is answered");
+    }
+    assert_eq!(origin.total() - read, writes);
+
+    // Nobody asked for them in the meantime, so that nothing has checked them since.
+    for path in &kept {
+        assert_eq!(client.get(path).await.reason(), "hit", "{path}");
+    }
+    assert_eq!(origin.count("GET /*"), read);
+    assert_eq!(larder.get("/items/1").await.reason(), "uri-miss");
+}
+
+/// Writes to each of these items once, down one kept connection, some at a time.
+async fn write_items(larder: &TestLarder, mut items: impl Iterator<Item = usize>) {
+    let mut client = larder.connect().await;
+    loop {
+        let batch: Vec<usize> = items.by_ref().take(32).collect();
+        if batch.is_empty() {
+            return;
+        }
+        let requests: Vec<u8> = batch
+            .iter()
+            .flat_map(|item| request_bytes(method(*item), &format!("/items/{item}"), &[], b""))
+            .collect();
+        client.send(requests).await;
+        for item in batch {
+            assert_eq!(client.response_to(method(item)).await.status, 200, "{item}");
+        }
+    }
+}
+
+fn method(item: usize) -> &'static str {
+    if item.is_multiple_of(2) { "PUT" } else { "DELETE" }
 }

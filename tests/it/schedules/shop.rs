@@ -18,6 +18,8 @@ rules:
   - { name: item, match: 'GET /items/{id}', ttl: 900ms, tags: ['item:{id}'], stale_while_revalidate: 600ms, stale_if_error: 1m }
   - { name: items, match: GET /items, ttl: 2s }
   - { match: 'PUT /items/{id}', invalidate: ['item:{id}', items], timeout: 700ms }
+  - { match: 'POST /soften/{id}', invalidate: ['item:{id}', items], soft: true }
+  - { match: POST /drop, invalidate: [item, items] }
 ";
 
 /// How a write ended for its client.
@@ -79,6 +81,19 @@ impl Shop {
         self.facts.lock().acknowledged.to_vec()
     }
 
+    /// The versions at the origin now.
+    pub fn present(&self) -> Vec<u64> {
+        self.facts.lock().present.to_vec()
+    }
+
+    /// From now on reads must show at least these versions.
+    pub fn raise(&self, versions: &[u64]) {
+        let mut facts = self.facts.lock();
+        for (acknowledged, version) in facts.acknowledged.iter_mut().zip(versions) {
+            *acknowledged = (*acknowledged).max(*version);
+        }
+    }
+
     /// A number for a write.
     pub fn new_write(&self) -> u64 {
         let mut facts = self.facts.lock();
@@ -106,6 +121,7 @@ fn script(origin: &TestOrigin, facts: &Arc<Mutex<Facts>>, rng: &Arc<Mutex<Rng>>)
         let mut rng = chance.lock();
         slow_answer(content, seen, &mut rng)
     });
+    origin.on("POST /*", |_| Answer::ok("done"));
     let (written, chance) = (Arc::clone(facts), Arc::clone(rng));
     origin.on("PUT /*", move |seen| {
         let mut rng = chance.lock();

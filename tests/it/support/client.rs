@@ -46,15 +46,21 @@ pub struct Response {
     pub trailers: Vec<(String, String)>,
 }
 
-impl Client {
-    /// Connects over loopback.
-    pub async fn connect(address: SocketAddr) -> Client {
-        let socket = TcpStream::connect(address).await.expect("Larder accepts");
+impl From<TcpStream> for Client {
+    fn from(socket: TcpStream) -> Client {
         Client {
             wire: Wire::from(socket),
             left: Left::Done,
             interim: Vec::new(),
         }
+    }
+}
+
+impl Client {
+    /// Connects over loopback.
+    pub async fn connect(address: SocketAddr) -> Client {
+        let socket = TcpStream::connect(address).await.expect("Larder accepts");
+        Client::from(socket)
     }
 
     /// A client at the end of an in-memory pipe.

@@ -91,6 +91,17 @@ pub fn config(yaml: &str) -> Config {
     }
 }
 
+/// The sum over all series of `name` in an exposition that carry every one of `labels`.
+pub fn metric(exposition: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
+    let wanted: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
+    exposition
+        .lines()
+        .filter(|line| line.split(['{', ' ']).next() == Some(name))
+        .filter(|line| wanted.iter().all(|label| line.contains(label.as_str())))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
 /// The lines that a test does not care about, before the ones it does.
 pub fn whole_yaml(yaml: &str, origin: &str) -> String {
     let mut text = String::new();
@@ -245,14 +256,7 @@ impl TestLarder {
 
     /// The sum of a counter over all its series that carry every one of `labels`.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let text = self.admin_get("/metrics").await;
-        let wanted: Vec<String> = labels.iter().map(|(k, v)| format!("{k}=\"{v}\"")).collect();
-        text.text()
-            .lines()
-            .filter(|line| line.split(['{', ' ']).next() == Some(name))
-            .filter(|line| wanted.iter().all(|label| line.contains(label.as_str())))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+        metric(self.admin_get("/metrics").await.text(), name, labels)
     }
 
     /// What answers under way take of the memory, bytes; asked without a socket.

@@ -16,7 +16,7 @@ mod seen;
 mod wire;
 
 pub use answer::{Answer, Step};
-pub use client::{Client, End, Response};
+pub use client::{Client, End, Response, request_bytes};
 pub use gate::{Gate, within};
 pub use larder::{LarderBuilder, TestLarder};
 pub use origin::TestOrigin;

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::client::{Client, Response};
 use super::gate::within;
-use super::larder::whole_yaml;
+use super::larder::{metric, whole_yaml};
 
 /// A running `larder serve`; killed when dropped.
 #[derive(Debug)]
@@ -21,9 +21,13 @@ pub struct LarderProcess {
     pub listen: SocketAddr,
     /// The admin port.
     pub admin: SocketAddr,
+    /// The first line on standard error.
+    pub first: String,
     /// Lines on standard error after the first.
     lines: mpsc::UnboundedReceiver<String>,
-    /// Holds the configuration.
+    /// Lines on standard output.
+    output: mpsc::UnboundedReceiver<String>,
+    /// Its working directory, which holds the configuration.
     _directory: TempDir,
 }
 
@@ -56,30 +60,93 @@ impl LarderProcess {
     /// Starts it before the origin at `url` and waits until it says that it is up.
     pub async fn start(yaml: &str, url: &str) -> LarderProcess {
         let (directory, path) = config_file(&whole_yaml(yaml, url));
-        let mut child = larder(&["serve", "--config"])
-            .arg(&path)
-            .stdout(Stdio::null())
+        let mut command = larder(&["serve", "--config"]);
+        command.arg(path);
+        LarderProcess::up(command, directory).await
+    }
+
+    /// The same under `ulimit`, such as `-n 48`.
+    pub async fn start_under(limit: &str, yaml: &str, url: &str) -> LarderProcess {
+        let (directory, path) = config_file(&whole_yaml(yaml, url));
+        let mut command = Command::new("sh");
+        let line = format!("ulimit {limit} && exec \"$@\"");
+        command.args(["-c", &line, "sh", env!("CARGO_BIN_EXE_larder")]);
+        command.args(["serve", "--config"]).arg(path);
+        command.env_clear().stdin(Stdio::null());
+        LarderProcess::up(command, directory).await
+    }
+
+    /// Starts it with flags alone, where there is no file.
+    pub async fn start_bare(arguments: &[&str]) -> LarderProcess {
+        let directory = tempfile::tempdir().expect("a directory");
+        LarderProcess::up(larder(arguments), directory).await
+    }
+
+    async fn up(mut command: Command, directory: TempDir) -> LarderProcess {
+        let mut child = command
+            .current_dir(directory.path())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
         let mut lines = lines_of(child.stderr.take().expect("its standard error"));
-        let first = within("the first log line", lines.recv()).await;
-        let first = first.expect("a first log line");
-        let said: serde_json::Value = serde_json::from_str(&first).expect("a line of JSON");
-        let address = |name: &str| {
-            let said = said.get(name).or_else(|| said.get("fields")?.get(name));
-            let text = said.and_then(|value| value.as_str());
-            text.unwrap_or_else(|| panic!("no {name} in {first}"))
-                .parse()
-                .expect("an address")
-        };
+        let output = lines_of(child.stdout.take().expect("its standard output"));
+        // Warnings about what it was given may come before.
+        let first = within("the first log line", async {
+            loop {
+                let line = lines.recv().await.expect("a first log line");
+                if line.contains("larder is up") {
+                    return line;
+                }
+            }
+        })
+        .await;
         LarderProcess {
-            listen: address("listen"),
-            admin: address("admin"),
+            listen: address("listen", &first),
+            admin: address("admin", &first),
             child,
+            first,
             lines,
+            output,
             _directory: directory,
         }
+    }
+
+    /// The next line on standard output.
+    pub async fn printed(&mut self) -> String {
+        let line = within("a line on standard output", self.output.recv()).await;
+        line.expect("a line before the end")
+    }
+
+    /// The most memory it has held so far, bytes.
+    pub fn highest_resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        1024 * kib.expect("a size in kB").parse::<u64>().expect("a number")
+    }
+
+    /// How many files it may open.
+    pub fn files(&self) -> u64 {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).expect("Linux");
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max open files"));
+        let soft = line.and_then(|line| line.split_whitespace().next());
+        soft.expect("a soft limit").parse().expect("a number")
+    }
+
+    /// Waits until it says such a line on standard error.
+    pub async fn said(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        within("a line on standard error", async {
+            loop {
+                let line = self.lines.recv().await.expect("a line before the end");
+                if wanted(&line) {
+                    return line;
+                }
+            }
+        })
+        .await
     }
 
     /// A client connection.
@@ -99,6 +166,21 @@ impl LarderProcess {
             .request("GET", target, &[("Host", "localhost")], b"")
             .await
             .complete()
+    }
+
+    /// The sum of a counter over all its series that carry every one of `labels`.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        metric(self.admin_get("/metrics").await.text(), name, labels)
+    }
+
+    /// Waits until a metric is as it should be.
+    pub async fn until_metric(&self, name: &str, labels: &[(&str, &str)], so: impl Fn(f64) -> bool) {
+        within(name, async {
+            while !so(self.metric(name, labels).await) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
     }
 
     /// Waits until `/readyz` says no, so that a drain has begun.
@@ -143,6 +225,19 @@ impl LarderProcess {
         }
         (code, said)
     }
+}
+
+/// What `name` is in a log line, in JSON or text.
+fn address(name: &str, line: &str) -> SocketAddr {
+    let json = serde_json::from_str::<serde_json::Value>(line).ok();
+    let text = match &json {
+        Some(said) => said.get(name).and_then(|value| value.as_str()),
+        None => line
+            .split(' ')
+            .find_map(|word| word.strip_prefix(name)?.strip_prefix('=')),
+    };
+    let text = text.unwrap_or_else(|| panic!("no {name} in {line}"));
+    text.parse().expect("an address")
 }
 
 impl Drop for LarderProcess {
