@@ -45,7 +45,7 @@ reasons! {
     VaryMiss = "vary-miss", vary_miss;
     /// What is stored has outlived its freshness.
     Stale = "stale", stale;
-    /// The method's answers are not reused: no `ttl` declares it a read, or it is HEAD with nothing stored.
+    /// The method's answers are not reused: no `ttl` declares it a read.
     Method = "method", method;
     /// `enabled: false`: everything passes through.
     Disabled = "disabled", bypass;
@@ -159,7 +159,7 @@ reasons! {
     OriginError = "origin-error", uri_miss;
     /// What the origin sent is not HTTP.
     OriginBadResponse = "origin-bad-response", uri_miss;
-    /// The origin already has as many requests as it may have at once, and none ended in time.
+    /// The origin already has as many requests as it may have at once, and none ended within `origin.response_timeout` or the rule's `timeout`.
     OriginBusy = "origin-busy", uri_miss;
     /// A defect in Larder ended the request; the log has the details.
     Internal = "internal", none;

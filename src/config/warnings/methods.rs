@@ -8,11 +8,9 @@ use crate::config::resolve::rule_place;
 use crate::config::similar::is_slip;
 use crate::route::Pattern;
 
-/// Methods that a slip of the finger may have been meant as.
+/// Methods that a slip of the finger may have been meant as. No other registered one is a letter
+/// away from these.
 const USUAL: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
-
-/// Methods that are near one of those, and are meant (the IANA registry, and what caches use).
-const MEANT: [&str; 4] = ["PRI", "PUSH", "BAN", "ORDERPATCH"];
 
 /// Notes what concerns one rule.
 pub(super) fn check(pair: &Pair<'_>, report: &mut Report) {
@@ -40,9 +38,6 @@ fn refused(pair: &Pair<'_>, report: &mut Report) {
 fn misspelt(pair: &Pair<'_>, report: &mut Report) {
     for method in methods(pair) {
         let word = method.as_str();
-        if USUAL.contains(&word) || MEANT.contains(&word) {
-            continue;
-        }
         let Some(near) = USUAL.into_iter().find(|usual| is_slip(word, usual)) else {
             continue;
         };
