@@ -55,10 +55,12 @@ reasons! {
     Credentials = "credentials", bypass;
     /// `share: {per: ...}` and the request lacks what the answer is shared by.
     NoIdentity = "no-identity", bypass;
-    /// The path has dot segments, empty segments, `%2F` or `%5C`: servers read it in different ways.
+    /// The path has dot segments, empty segments, parameters (`;`), `%2F` or `%5C`: servers read it in different ways.
     AmbiguousPath = "ambiguous-path", bypass;
     /// The request carries a field that overrides its method or path, such as `X-HTTP-Method-Override`.
     OverrideField = "override-field", bypass;
+    /// The name of a request field has `_`, which many origins take for `-`: the key would miss what they read.
+    UnderscoreField = "underscore-field", bypass;
     /// The request has content and the rule does not key it.
     UnkeyedBody = "unkeyed-body", bypass;
     /// The request's content is larger than `limits.key_body`.

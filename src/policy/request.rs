@@ -9,6 +9,7 @@ use http::HeaderMap;
 use crate::fields::cache_control::{CacheControl, Scope};
 use crate::fields::delta_seconds::DeltaSeconds;
 use crate::fields::{connection, list};
+use crate::policy::key;
 
 /// What a request's fields say, as far as caching and forwarding care.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +36,9 @@ pub struct RequestDirectives {
     pub via: bool,
     /// A field such as `X-HTTP-Method-Override`: the origin may act on another method.
     pub method_override: bool,
+    /// A field name has `_`: origins that hand fields on as variables take it for `-`, so that
+    /// `X_Api_Key` is `X-Api-Key` to them.
+    pub underscore: bool,
     /// What the client would like; counts where the rule says so.
     pub wishes: Wishes,
 }
@@ -108,6 +112,10 @@ impl RequestDirectives {
                 "upgrade" => found.upgrade = true,
                 "via" => found.via = true,
                 "connection" => found.connection_fields |= names_fields(value.as_bytes()),
+                name if name.contains('_') => {
+                    found.underscore = true;
+                    found.method_override |= key::overrides_method(name);
+                }
                 "x-http-method-override" | "x-http-method" | "x-method-override" => {
                     found.method_override = true;
                 }

@@ -59,6 +59,8 @@ pub(super) enum Phase {
     Waiting,
     /// A head came that may be stored; content follows in the stream.
     Arrived(Arc<Arrival>),
+    /// Somebody else has stored it meanwhile.
+    Stored,
     /// The stored response was validated and still holds.
     Validated(Arc<StoredResponse>),
     /// The origin failed, and the stale response may be served instead (RFC 5861 §4).

@@ -202,6 +202,8 @@ impl Exchange {
             Some(Reason::CacheOff)
         } else if self.asked.connection_fields {
             Some(Reason::ConnectionFields)
+        } else if self.asked.underscore {
+            Some(Reason::UnderscoreField)
         } else if self.asked.origin_conditional {
             Some(Reason::Precondition)
         } else {
@@ -278,6 +280,8 @@ impl Exchange {
                     Reason::NoRoom
                 };
                 self.put_back(read.freeze());
+                // What was read is held until the origin has taken it.
+                self.room = room;
                 return Err(NotRead::Passes(reason));
             }
         }

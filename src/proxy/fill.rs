@@ -13,7 +13,7 @@ use super::order::{Fetched, Order};
 use super::partial;
 use crate::fields::{connection, http_date};
 use crate::origin::{OriginBody, OriginError};
-use crate::policy::reuse::Validity;
+use crate::policy::reuse::{Validity, stands_in};
 use crate::policy::storing::{self, Storing};
 use crate::policy::{Reason, validation};
 use crate::store::{Parts, StoredResponse};
@@ -29,6 +29,7 @@ impl Proxy {
         loop {
             let sent = self.clock.now();
             let mark = self.log.mark(sent);
+            order.base = order.base.take().and_then(|base| self.as_of_now(base));
             let (outgoing, conditional) = order.outgoing(&self);
             let answered = tokio::select! {
                 biased;
@@ -83,11 +84,35 @@ impl Proxy {
 
     fn fill_failed(&self, order: &Order, lead: &Lead, error: OriginError) {
         lead.close();
-        let excuse = order.base.as_ref().filter(|base| base.if_error);
-        lead.announce(match excuse {
-            Some(base) => Phase::Excused(base.entry.clone(), error.reason()),
+        lead.announce(match self.excuse(order) {
+            Some(entry) => Phase::Excused(entry, error.reason()),
             None => Phase::Failed(Arc::new(error)),
         });
+    }
+
+    /// The stale response that may stand in for an origin that has just failed.
+    fn excuse(&self, order: &Order) -> Option<Arc<StoredResponse>> {
+        let entry = order
+            .base
+            .as_ref()
+            .filter(|base| base.if_error)
+            .map(|base| &base.entry);
+        let stands_in =
+            |entry: &&Arc<StoredResponse>| stands_in(&entry.terms, &entry.times, self.clock.now());
+        entry.filter(stands_in).cloned()
+    }
+
+    /// What may be validated, seen after the mark was taken: a write that came since it was chosen
+    /// leaves only a strong tag to ask by, and nothing to stand in with (rule 16).
+    fn as_of_now(&self, base: Base) -> Option<Base> {
+        match base.entry.validity(&self.log) {
+            Validity::Untouched | Validity::Stale => Some(base),
+            Validity::Gone | Validity::Unknown => base.entry.strong_etag().then_some(Base {
+                strong_only: true,
+                if_error: false,
+                ..base
+            }),
+        }
     }
 
     /// Makes a new stored response out of the validated one and a 304 (RFC 9111 §4.3.4, rule 13).
@@ -174,12 +199,11 @@ impl Proxy {
         mut answer: Response<OriginBody>,
         fetched: Fetched,
     ) {
-        if let Some(base) = order.base.as_ref().filter(|base| base.if_error)
-            && excuses(answer.status())
+        if excuses(answer.status())
+            && let Some(entry) = self.excuse(order)
         {
             lead.close();
-            let reason = Reason::OriginError;
-            return lead.announce(Phase::Excused(base.entry.clone(), reason));
+            return lead.announce(Phase::Excused(entry, Reason::OriginError));
         }
         self.clean_answer(answer.headers_mut());
         match self.keep(order, &answer, &fetched) {
@@ -189,7 +213,9 @@ impl Proxy {
             }
             Ok(keep) => self.stream_and_keep(order, lead, answer, keep).await,
             Err(reason) => {
-                if !answer.status().is_server_error() {
+                // What one client's credentials forbid says nothing of the others' answers.
+                let personal = matches!(reason, Reason::Credentials | Reason::Authorization);
+                if !answer.status().is_server_error() && !personal {
                     self.unstorable.remember(&order.key, fetched.received.mono);
                 }
                 self.answer_leader(order, &lead, answer, reason);

@@ -28,6 +28,8 @@ pub(super) enum Followed {
     NotForUs(Selecting),
     /// A write has overtaken it (rules 12 and 16).
     Overtaken,
+    /// It has been stored meanwhile: look again.
+    Stored,
     /// The answer is for the leader alone, or too late to join: forward on its own.
     Apart,
     /// The fill died without a word.
@@ -52,6 +54,7 @@ impl Proxy {
     ) -> Followed {
         match follow.news().await {
             None | Some(Phase::Waiting) => Followed::Died,
+            Some(Phase::Stored) => Followed::Stored,
             Some(Phase::Arrived(arrival)) => self.follow_arrival(exchange, follow, &arrival, reason),
             Some(Phase::Validated(entry)) => self.follow_validation(exchange, follow, &entry, reason),
             Some(Phase::Excused(entry, failure)) => self.follow_excuse(exchange, &entry, failure),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Response;
 
 use super::Proxy;
-use super::collapse::{FlightKey, Joined};
+use super::collapse::{FlightKey, Joined, Phase};
 use super::exchange::Exchange;
 use super::follow::Followed;
 use super::lookup::{Base, Found, Need};
@@ -120,6 +120,7 @@ impl Proxy {
             replaces: 0,
             since: invalidation::Order::default(),
         };
+        let mut overtaken = false;
         loop {
             let mut follow = match self.join(exchange, &wish) {
                 Joined::Follow(follow) => follow,
@@ -127,6 +128,7 @@ impl Proxy {
                     // Look once more after becoming the leader: the last one may have finished
                     // between our miss and this point.
                     if let Some(response) = self.look_again(exchange, &lookup, &base) {
+                        lead.announce(Phase::Stored);
                         return response;
                     }
                     let others = self.alternatives(exchange, &lookup, base.as_ref());
@@ -149,11 +151,19 @@ impl Proxy {
                     // Neither this fill nor what it would have validated is to be had any more.
                     wish.since = self.log.order();
                     base = None;
+                    // Whoever is overtaken again and again waits for nobody any more.
+                    wish.alone |= overtaken;
+                    overtaken = true;
                 }
                 Followed::Apart if exchange.asks_for_less() && exchange.can_be_resent() => {
                     return self.pass_shared(exchange, reason).await;
                 }
                 Followed::Apart => wish.alone = true,
+                Followed::Stored => {
+                    if let Some(response) = self.look_again(exchange, &lookup, &base) {
+                        return response;
+                    }
+                }
                 Followed::Died if wish.replaces < MOST_REPLACED => wish.replaces += 1,
                 Followed::Died => return self.refuse_shared(exchange, Refusal::Internal),
                 Followed::Failed(error) => {

@@ -16,7 +16,7 @@ use crate::body::Body;
 use crate::origin::RequestBody;
 use crate::policy::Reason;
 use crate::policy::key::{CredentialState, Lookup};
-use crate::policy::reuse::Validity;
+use crate::policy::reuse::{Validity, stands_in};
 use crate::policy::storing::{self, RequestFacts, Storing, Terms};
 use crate::policy::validation::{self, HeadSays};
 use crate::store::{Parts, StoredResponse};
@@ -40,9 +40,10 @@ impl Proxy {
         {
             self.heed_head(&exchange, lookup, entry, &passed, answer.headers());
         }
+        let now = self.clock.now();
         let excused = need
             .base()
-            .filter(|base| base.if_error)
+            .filter(|base| base.if_error && stands_in(&base.entry.terms, &base.entry.times, now))
             .zip(failure(&passed))
             .and_then(|(base, failure)| self.excused(&exchange, &base.entry, failure));
         let mut response = match excused {
@@ -61,13 +62,18 @@ impl Proxy {
         passed: &Passed,
         head: &HeaderMap,
     ) {
-        if entry.fingerprint != exchange.rule.fingerprint {
+        // What one client's credentials bring says nothing of what everybody gets.
+        let personal = !matches!(
+            lookup.credentials,
+            CredentialState::Absent | CredentialState::Named
+        );
+        if personal || entry.fingerprint != exchange.rule.fingerprint {
             return;
         }
         let says = validation::compare_head(&entry.fields, entry.content.whole_len(), head);
         let renewed = match (says, entry.validity(&self.log)) {
             // What a write has hit, only a validation brings back.
-            (_, Validity::Gone | Validity::Unknown) => return,
+            (_, Validity::Gone | Validity::Unknown) | (HeadSays::Nothing, _) => return,
             (HeadSays::Differs, Validity::Untouched | Validity::Stale) => Some(outlived(entry)),
             (HeadSays::Same, Validity::Untouched | Validity::Stale) => {
                 self.updated(exchange, lookup, entry, passed, head)

@@ -160,6 +160,7 @@ impl Proxy {
                 None => break None,
                 Some(Err(_broken)) => {
                     self.give_up(order, &lead, Reason::Incomplete);
+                    lead.writer.hold(Some(room));
                     return lead.writer.finish(Err(Broken));
                 }
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),

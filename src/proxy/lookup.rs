@@ -71,6 +71,7 @@ impl Need {
             Need::Behind { entry, .. } => Some(Base {
                 entry: entry.clone(),
                 strong_only: false,
+                // Asked for its own window when it comes to that.
                 if_error: true,
             }),
             Need::Validation { base, .. } => Some(base.clone()),
@@ -197,6 +198,12 @@ impl Proxy {
             Storing::Store(terms) => terms,
             Storing::Skip(_) => return None,
         };
+        // Stored while the rule lifted `Vary`, or the other way round: nobody knows any more what
+        // the request of the time had in the fields that count now.
+        let selecting = self.selecting(exchange, &entry.fields).ok()?;
+        if !selecting.nominates_the_same(&entry.selecting) {
+            return None;
+        }
         let mut tags = self.tags(exchange, &entry.fields)?;
         tags.extend_from_slice(&entry.tags);
         tags.sort_unstable();

@@ -247,7 +247,8 @@ impl Proxy {
             Keyed::Bypass(reason) => self.pass(exchange, reason).await,
             Keyed::Cacheable(lookup) => {
                 exchange.json.clone_from(&lookup.json);
-                match self.look_up(&exchange, &lookup, exchange.started) {
+                // Time has passed while the content came.
+                match self.look_up(&exchange, &lookup, self.clock.now()) {
                     Found::Answer(answer) => self.serve_stored(&mut exchange, &answer),
                     Found::Other(need) => self.fetch(exchange, lookup, need).await,
                 }

@@ -25,7 +25,7 @@ impl Proxy {
         let input = exchange.template_input(Some(fields));
         let mut named = 0;
         for template in &exchange.rule.tags {
-            for text in template.render(&input) {
+            for text in template.render(&input).ok()? {
                 named += 1;
                 tags.push(Tag::Named(text).id());
             }

@@ -1,6 +1,7 @@
 //! Writes: forwarded to the end whatever the client does, and announced in the log before their
 //! answer is released (rule 14).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, Response};
@@ -18,7 +19,7 @@ use crate::invalidation::{Event, Matter, Strength, Tag, Write};
 use crate::origin::{OriginBody, OriginError, RequestBody, Sent};
 use crate::policy::invalidation::{self, WriteOutcome};
 use crate::policy::{Reason, key};
-use crate::route::{Captures, Template, TemplateInput, invalidation_path, resolve};
+use crate::route::{Captures, Template, TemplateInput, invalidation_path, resolve, without_parameters};
 use crate::telemetry::{self, OutcomeKind, Source};
 
 impl Proxy {
@@ -127,12 +128,18 @@ impl Proxy {
         let methods: Vec<Method> = std::iter::once(exchange.head.method.clone())
             .chain(key::overriding_methods(fields))
             .collect();
-        let paths: Vec<&str> = std::iter::once(exchange.head.uri.path())
+        let mut paths: Vec<Cow<'_, str>> = std::iter::once(exchange.head.uri.path())
             .chain(key::overriding_paths(fields))
+            .map(Cow::Borrowed)
             .collect();
+        let cut: Vec<_> = paths.iter().filter_map(|path| without_parameters(path)).collect();
+        paths.extend(cut.into_iter().map(Cow::Owned));
         let mut touched = Touched::default();
         for method in &methods {
-            let effect = invalidation::effect(method, exchange.is_declared_read(), outcome);
+            let mut effect = invalidation::effect(method, exchange.is_declared_read(), outcome);
+            // Who obeys such a field obeys it with POST. A stranger's GET must not drop what rules
+            // name; what it asks for itself, it may.
+            effect.by_rule &= !exchange.head.method.is_safe();
             for path in &paths {
                 if effect.by_method {
                     self.by_method(exchange, path, answer, &mut touched.hard);
@@ -238,8 +245,9 @@ struct Touched {
     soft: Matter,
 }
 
-/// Adds what a template stands for. One that cannot be filled stands for everything: an
-/// invalidation too many costs a little time, one too few an old answer.
+/// Adds what a template stands for. One that cannot be filled, or stands for more than can be
+/// listed, stands for everything: an invalidation too many costs a little time, one too few an old
+/// answer.
 fn render(
     rule: &Rule,
     template: &Template,
@@ -247,12 +255,13 @@ fn render(
     tag: fn(String) -> Tag,
     matter: &mut Matter,
 ) {
-    let texts = template.render(input);
+    let texts = template.render(input).unwrap_or_default();
     if texts.is_empty() {
         tracing::warn!(
             rule = %rule.name,
-            "an `invalidate` item could not be filled from the write, so everything was invalidated; \
-             use only what every such write has"
+            "an `invalidate` item could not be filled from the write, or stood for too much, so everything \
+             was invalidated; use only what every such write has, and {} values at most",
+            Template::MAX_TEXTS
         );
         matter.everything = true;
     }

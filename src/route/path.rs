@@ -33,7 +33,8 @@ fn decode_bytes(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Whether servers read this raw path in different ways: dot segments (also as `%2e`), empty
-/// segments, `%2F`, `%5C`, `\`, or no leading slash. Requests for such paths pass by.
+/// segments, `%2F`, `%5C`, `\`, parameters (`;`), or no leading slash. Requests for such paths pass
+/// by.
 pub fn is_ambiguous(raw_path: &str) -> bool {
     let bytes = raw_path.as_bytes();
     if bytes.first() != Some(&b'/') {
@@ -43,7 +44,7 @@ pub fn is_ambiguous(raw_path: &str) -> bool {
     let mut suspicious = false;
     let mut before = 0u8;
     for &byte in bytes {
-        suspicious |= matches!(byte, b'%' | b'\\') || (before == b'/' && matches!(byte, b'.' | b'/'));
+        suspicious |= matches!(byte, b'%' | b'\\' | b';') || (before == b'/' && matches!(byte, b'.' | b'/'));
         before = byte;
     }
     suspicious && has_ambiguity(raw_path)
@@ -56,7 +57,7 @@ fn has_ambiguity(raw_path: &str) -> bool {
             .windows(3)
             .any(|window| window.eq_ignore_ascii_case(escape))
     };
-    raw_path.contains('\\')
+    raw_path.contains(['\\', ';'])
         || raw_path.contains("//")
         || hidden(b"%2f")
         || hidden(b"%5c")
@@ -67,6 +68,14 @@ fn has_ambiguity(raw_path: &str) -> bool {
 
 fn is_dots(segment: &str) -> bool {
     matches!(segment, "." | ".." | "%2e" | ".%2e" | "%2e." | "%2e%2e")
+}
+
+/// A raw path as servers see it that cut parameters (`;jsessionid=1`) off its segments; `None` where
+/// there are none.
+pub fn without_parameters(raw_path: &str) -> Option<String> {
+    let cut = |segment: &str| segment.split(';').next().unwrap_or_default().to_owned();
+    let segments: Vec<String> = raw_path.split('/').map(cut).collect();
+    raw_path.contains(';').then(|| segments.join("/"))
 }
 
 /// The form of a raw path that becomes a tag: percent-decoded, dot and empty segments resolved,
@@ -142,7 +151,7 @@ mod tests {
             ("/..a", false),
             ("/a%20b", false),
             ("/a%2eb", false),
-            ("/a;b=1", false),
+            ("/a;b=1", true),
             ("/caf%C3%A9", false),
             ("", true),
             ("*", true),

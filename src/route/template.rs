@@ -52,6 +52,10 @@ pub struct TemplateInput<'a> {
     pub json: Option<&'a serde_json::Map<String, serde_json::Value>>,
 }
 
+/// A template stands for more texts than [`Template::MAX_TEXTS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyTexts;
+
 impl Template {
     /// Most texts that one rendering makes; a repeated parameter times another would have no bound.
     pub const MAX_TEXTS: usize = 256;
@@ -125,9 +129,12 @@ impl Template {
     /// Several where a query parameter or field is repeated (all values count, as origins differ
     /// in which they read), and where a `{response.x}` that stands alone holds a comma-separated
     /// list. Query values are percent-decoded, `+` read as a space; a JSON member counts if it is
-    /// a text, number or boolean. Equal texts come once, and no more than
-    /// [`MAX_TEXTS`](Self::MAX_TEXTS).
-    pub fn render(&self, input: &TemplateInput<'_>) -> Vec<String> {
+    /// a text, number or boolean, or a list of these. Equal texts come once.
+    ///
+    /// # Errors
+    /// [`TooManyTexts`] beyond [`MAX_TEXTS`](Self::MAX_TEXTS): some of them would be an invalidation
+    /// missed.
+    pub fn render(&self, input: &TemplateInput<'_>) -> Result<Vec<String>, TooManyTexts> {
         if let [Part::Place(Place::Response(name))] = self.parts.as_slice() {
             return distinct(list(input.response, name));
         }
@@ -135,11 +142,11 @@ impl Template {
         for part in &self.parts {
             match part {
                 Part::Literal(literal) => texts.iter_mut().for_each(|text| text.push_str(literal)),
-                Part::Place(place) => texts = extend(texts, &distinct(values(place, input))),
+                Part::Place(place) => texts = extend(&texts, &distinct(values(place, input))?)?,
             }
         }
         texts.retain(|text| !text.is_empty());
-        texts
+        Ok(texts)
     }
 
     /// Whether some text is one that both templates stand for: literal text must agree, a place
@@ -190,7 +197,7 @@ fn values(place: &Place, input: &TemplateInput<'_>) -> Vec<String> {
         Place::Response(name) => field_values(input.response, name),
         Place::Json(name) => {
             let member = input.json.and_then(|members| members.get(name.as_ref()));
-            member.and_then(scalar).into_iter().collect()
+            member.map(scalars).unwrap_or_default()
         }
     }
 }
@@ -226,28 +233,48 @@ fn list(fields: Option<&HeaderMap>, name: &HeaderName) -> Vec<String> {
         .collect()
 }
 
-fn scalar(value: &serde_json::Value) -> Option<String> {
+fn scalars(value: &serde_json::Value) -> Vec<String> {
     use serde_json::Value;
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Value::String(text) => vec![text.clone()],
+        Value::Number(number) => vec![plain(number)],
+        Value::Bool(truth) => vec![truth.to_string()],
+        Value::Array(members) => members.iter().flat_map(scalars).collect(),
+        Value::Null | Value::Object(_) => Vec::new(),
     }
 }
 
-fn distinct(mut values: Vec<String>) -> Vec<String> {
-    values.sort_unstable();
-    values.dedup();
-    values.truncate(Template::MAX_TEXTS);
-    values
+/// A whole number as such, however it was written: `1.0` is what a path says as `1`.
+fn plain(number: &serde_json::Number) -> String {
+    /// Up to here every whole number has a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match number.as_f64() {
+        Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < EXACT => {
+            format!("{float:.0}")
+        }
+        Some(_) | None => number.to_string(),
+    }
 }
 
-fn extend(texts: Vec<String>, values: &[String]) -> Vec<String> {
+fn distinct(mut values: Vec<String>) -> Result<Vec<String>, TooManyTexts> {
+    values.sort_unstable();
+    values.dedup();
+    within_bound(values)
+}
+
+fn extend(texts: &[String], values: &[String]) -> Result<Vec<String>, TooManyTexts> {
     let extended = texts
         .iter()
         .flat_map(|text| values.iter().map(move |value| format!("{text}{value}")));
-    extended.take(Template::MAX_TEXTS).collect()
+    within_bound(extended.take(Template::MAX_TEXTS + 1).collect())
+}
+
+fn within_bound(texts: Vec<String>) -> Result<Vec<String>, TooManyTexts> {
+    if texts.len() > Template::MAX_TEXTS {
+        Err(TooManyTexts)
+    } else {
+        Ok(texts)
+    }
 }
 
 /// Whether two sequences, in which `None` stands for any text, have a text in common.

@@ -333,3 +333,246 @@ async fn clients_that_ask_and_leave_pile_up_no_requests_for_the_origin() {
         "{reached} of 40 abandoned requests reached the origin"
     );
 }
+
+#[tokio::test]
+async fn a_field_spelled_with_underscores_is_the_same_to_many_origins_and_passes_by() {
+    let origin = TestOrigin::start().await;
+    // As WSGI and CGI do: `_` and `-` become one.
+    origin.on("/x", |seen| {
+        let who = seen
+            .field("x_api_key")
+            .or(seen.field("x-api-key"))
+            .unwrap_or("nobody");
+        Answer::ok(who.to_owned())
+    });
+    let larder = TestLarder::start(HOUR, &origin).await;
+    for name in [
+        "X_Api_Key",
+        "X_Forwarded_Host",
+        "X_Http_Method-Override",
+        "Accept_Language",
+    ] {
+        let answer = larder.get_with("/x", &[(name, "alice")]).await;
+        assert!(!answer.cache_status().stored, "{name}: {answer:?}");
+    }
+    assert_eq!(
+        larder.get_with("/x", &[("X_Api_Key", "alice")]).await.reason(),
+        "underscore-field"
+    );
+    assert_eq!(larder.get("/x").await.text(), "nobody");
+}
+
+#[tokio::test]
+async fn a_write_that_names_more_than_can_be_listed_drops_everything() {
+    let origin = TestOrigin::start().await;
+    let yaml = "rules:
+  - { name: product, match: 'GET /products/{id}', ttl: 1h, tags: ['product:{id}'] }
+  - { match: DELETE /products, invalidate: ['product:{query.id}'] }
+";
+    let larder = TestLarder::start(yaml, &origin).await;
+    for id in 0..300 {
+        larder.get(&format!("/products/{id}")).await;
+    }
+    let ids: Vec<String> = (0..300).map(|id| format!("id={id}")).collect();
+    larder
+        .request("DELETE", &format!("/products?{}", ids.join("&")), &[], b"")
+        .await;
+    for id in 0..300 {
+        let next = larder.get(&format!("/products/{id}")).await;
+        assert_eq!(next.reason(), "invalidated", "{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_with_more_tags_than_can_be_listed_is_not_stored() {
+    let origin = TestOrigin::start().await;
+    let yaml = "limits: { tags: 1000 }
+rules:
+  - { match: 'GET /x', ttl: 1h, tags: ['t:{query.id}'] }
+";
+    let larder = TestLarder::start(yaml, &origin).await;
+    let ids: Vec<String> = (0..300).map(|id| format!("id={id}")).collect();
+    let answer = larder.get(&format!("/x?{}", ids.join("&"))).await;
+    assert_eq!(answer.reason(), "too-many-tags");
+}
+
+#[tokio::test]
+async fn a_strangers_get_drops_nothing_that_rules_name() {
+    let origin = TestOrigin::start().await;
+    let yaml = "rules:
+  - { name: list, match: 'GET /products', ttl: 1h }
+  - { name: product, match: 'GET /products/{id}', ttl: 1h }
+  - { match: 'PUT|DELETE /products/{id}', invalidate: [list, product] }
+";
+    let larder = TestLarder::start(yaml, &origin).await;
+    larder.get("/products").await;
+    larder.get("/products/1").await;
+    larder
+        .get_with("/products/2", &[("X-HTTP-Method-Override", "DELETE")])
+        .await;
+    for path in ["/products", "/products/1"] {
+        assert_eq!(larder.get(path).await.reason(), "hit", "{path}");
+    }
+    larder
+        .request(
+            "POST",
+            "/products/2",
+            &[("X-HTTP-Method-Override", "DELETE")],
+            b"",
+        )
+        .await;
+    assert_eq!(larder.get("/products").await.reason(), "invalidated");
+}
+
+#[tokio::test]
+async fn one_clients_credentials_do_not_end_collapsing_for_the_others() {
+    let origin = TestOrigin::start().await;
+    let larder = std::sync::Arc::new(TestLarder::start(HOUR, &origin).await);
+    larder.get_with("/x", &[("Cookie", "a=b")]).await;
+    let hold = origin.hold("/x");
+    let mut asked = Vec::new();
+    for _ in 0..20 {
+        let mut client = larder.connect().await;
+        client.send_request("GET", "/x", &[], b"").await;
+        asked.push(client);
+    }
+    larder.followers(19).await;
+    hold.release();
+    for mut client in asked {
+        assert_eq!(client.response().await.status, 200);
+    }
+    assert_eq!(origin.count("/x"), 2);
+}
+
+#[tokio::test]
+async fn a_validation_chosen_before_a_write_asks_by_a_strong_tag_alone() {
+    let origin = TestOrigin::start().await;
+    let modified = "Tue, 15 Nov 1994 12:45:26 GMT";
+    origin.on("GET /x", move |seen| {
+        if seen.field("if-modified-since").is_some() {
+            // The write and the old content share the second.
+            return Answer::status(304);
+        }
+        Answer::ok(format!("{}", seen.before)).field("Last-Modified", modified)
+    });
+    let larder = TestLarder::start(&HOUR.replace("1h", "1m"), &origin).await;
+    larder.get("/x").await;
+    larder.advance(Duration::from_secs(61));
+    origin.on("GET /x", |_| Answer::status(200).reset_first());
+    let hold = origin.hold("/x");
+    let mut leader = larder.connect().await;
+    leader.send_request("GET", "/x", &[], b"").await;
+    origin.seen("GET /x", 2).await;
+    let mut follower = larder.connect().await;
+    follower.send_request("GET", "/x", &[], b"").await;
+    larder.followers(1).await;
+    larder.request("PUT", "/other", &[], b"").await;
+    larder.purge(r#"{"paths": ["/x"]}"#).await;
+    origin.on("GET /x", move |seen| match seen.field("if-modified-since") {
+        Some(_) => Answer::status(304),
+        None => Answer::ok("new").field("Last-Modified", modified),
+    });
+    hold.release();
+    let followed = follower.response().await;
+    assert_eq!((followed.status, followed.text()), (200, "new"));
+    assert_eq!(larder.get("/x").await.text(), "new");
+}
+
+#[tokio::test]
+async fn nothing_stands_in_for_a_failure_past_its_own_window() {
+    let origin = TestOrigin::start().await;
+    let yaml = "rules:
+  - { match: 'GET /swr', ttl: 10s, stale_while_revalidate: 10s }
+  - { match: 'GET /sie', ttl: 10s, stale_if_error: 10s }
+";
+    let larder = TestLarder::start(yaml, &origin).await;
+    for path in ["/swr", "/sie"] {
+        larder.get(path).await;
+        larder.advance(Duration::from_secs(15));
+        let hold = origin.hold(path);
+        origin.on(path, |_| Answer::status(503));
+        let mut first = larder.connect().await;
+        first.send_request("GET", path, &[], b"").await;
+        origin.seen(path, 2).await;
+        larder.advance(Duration::from_secs(10));
+        let mut late = larder.connect().await;
+        late.send_request("GET", path, &[], b"").await;
+        larder.followers(1).await;
+        hold.release();
+        assert_eq!(late.response().await.status, 503, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn path_parameters_hide_nothing_from_a_write() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start(HOUR, &origin).await;
+    larder.get("/products/42").await;
+    let with = larder.get("/products/42;jsessionid=A").await;
+    assert_eq!(with.reason(), "ambiguous-path");
+    larder.request("PUT", "/products/42;jsessionid=A", &[], b"").await;
+    assert_eq!(larder.get("/products/42").await.reason(), "invalidated");
+}
+
+#[tokio::test]
+async fn a_head_with_credentials_changes_nothing_for_the_others() {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", |seen| match (seen.method.as_str(), seen.field("cookie")) {
+        ("HEAD", Some(_)) => Answer::status(200).announcing(99).field("ETag", "\"mine\""),
+        _ => Answer::ok("all").field("ETag", "\"all\""),
+    });
+    let larder = TestLarder::start(HOUR, &origin).await;
+    larder.get("/x").await;
+    larder.request("HEAD", "/x", &[("Cookie", "a=b")], b"").await;
+    assert_eq!(larder.get("/x").await.reason(), "hit");
+}
+
+#[tokio::test]
+async fn requests_overtaken_by_write_after_write_do_not_wait_for_each_other() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start(HOUR, &origin).await;
+    let mut waiting = Vec::new();
+    let hold = origin.hold("/x");
+    for _ in 0..12 {
+        let mut client = larder.connect().await;
+        client.send_request("GET", "/x", &[], b"").await;
+        waiting.push(client);
+    }
+    larder.followers(11).await;
+    larder.request("PUT", "/x", &[], b"").await;
+    hold.release();
+    let again = origin.hold("/x");
+    // The first has its answer; of the rest one leads.
+    origin.seen("GET /x", 2).await;
+    larder.request("PUT", "/x", &[], b"").await;
+    again.release();
+    for mut client in waiting {
+        assert_eq!(client.response().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_of_a_content_too_large_for_a_key_counts() {
+    let origin = TestOrigin::start().await;
+    let yaml = "limits: { key_body: 32KiB }
+rules:
+  - { match: POST /x, ttl: 1h, key: { body: true } }
+";
+    let larder = TestLarder::start(yaml, &origin).await;
+    let hold = origin.hold("/x");
+    let mut client = larder.connect().await;
+    client
+        .send("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await;
+    client
+        .send(format!("{:x}\r\n{}\r\n", 40_000, "x".repeat(40_000)))
+        .await;
+    larder
+        .until("the content counts", async |larder| {
+            larder.in_flight() >= 32 * 1024
+        })
+        .await;
+    client.send("0\r\n\r\n").await;
+    hold.release();
+    assert_eq!(client.response_to("POST").await.reason(), "body-too-large");
+}

@@ -29,8 +29,8 @@ pub struct Effect {
 
 /// Decides what applies after `method` ended with `outcome`; nothing for safe methods. A method
 /// that is not known to be safe is not (§4.4).
-/// `declared_read`: a rule's `ttl` on the unsafe method says it is a read, so that it drops
-/// nothing by itself; what rules say it drops, it drops.
+/// `declared_read`: a rule's `ttl` on the unsafe method says it is a read. It comes here only where
+/// a field makes another method of it, and drops nothing by itself then.
 pub fn effect(method: &Method, declared_read: bool, outcome: WriteOutcome) -> Effect {
     let (by_rule, by_method) = match outcome {
         WriteOutcome::NotSent => (false, false),

@@ -25,7 +25,7 @@ use crate::policy::Reason;
 
 pub use credentials::CredentialState;
 pub use maker::KeyMaker;
-pub use overriding::{overriding_methods, overriding_paths};
+pub use overriding::{overrides_method, overriding_methods, overriding_paths};
 
 /// The canonical key of a request: length-prefixed parts, and a digest that finds the place.
 #[derive(Debug, Clone)]

@@ -5,6 +5,17 @@ use http::{HeaderMap, HeaderName, Method};
 
 use super::roles::{METHOD_OVERRIDES, PATH_OVERRIDES};
 
+/// Whether a field of this name makes its request one for another method. Origins that hand fields
+/// on as variables take `_` for `-`.
+pub fn overrides_method(name: &str) -> bool {
+    METHOD_OVERRIDES.iter().any(|known| is_spelling_of(name, known))
+}
+
+fn is_spelling_of(name: &str, known: &HeaderName) -> bool {
+    let folded = name.bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
+    name.len() == known.as_str().len() && folded.eq(known.as_str().bytes())
+}
+
 /// The methods that `X-HTTP-Method-Override` and its kin name, in capitals.
 pub fn overriding_methods(fields: &HeaderMap) -> impl Iterator<Item = Method> {
     values(fields, &METHOD_OVERRIDES).filter_map(|value| {
@@ -22,10 +33,11 @@ pub fn overriding_paths(fields: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 fn values<'f>(fields: &'f HeaderMap, names: &'static [HeaderName]) -> impl Iterator<Item = &'f [u8]> {
-    names
+    let overriding = |name: &HeaderName| names.iter().any(|known| is_spelling_of(name.as_str(), known));
+    fields
         .iter()
-        .flat_map(|name| fields.get_all(name))
-        .map(|value| value.as_bytes())
+        .filter(move |(name, _)| overriding(name))
+        .map(|(_, value)| value.as_bytes())
 }
 
 #[cfg(test)]
@@ -44,6 +56,8 @@ mod tests {
             overriding_methods(&fields).collect::<Vec<_>>(),
             [Method::DELETE, Method::PUT]
         );
+        fields.append("x_http_method-override", "patch".parse().unwrap());
+        assert_eq!(overriding_methods(&fields).last(), Some(Method::PATCH));
         assert_eq!(overriding_paths(&fields).collect::<Vec<_>>(), ["/a/b"]);
         assert_eq!(overriding_methods(&HeaderMap::new()).count(), 0);
     }

@@ -148,6 +148,13 @@ fn by_age(candidate: Candidate<'_>, wishes: Wishes, now: Now) -> Reuse {
     stale(candidate, wishes, Reason::Stale, now)
 }
 
+/// Whether a stale response may stand in for an origin that fails now (RFC 5861 §4). Asked anew when
+/// that is known: the window may have ended while it was tried.
+pub fn stands_in(terms: &Terms, times: &Times, now: Now) -> bool {
+    let over = times.current_age(now).saturating_sub(terms.lifetime);
+    !terms.never_stale && !terms.stale_if_error.is_zero() && over <= terms.stale_if_error
+}
+
 /// What a stale response is good for (§4.2.4, RFC 5861).
 fn stale(candidate: Candidate<'_>, wishes: Wishes, reason: Reason, now: Now) -> Reuse {
     let terms = candidate.terms;

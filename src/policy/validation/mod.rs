@@ -159,10 +159,13 @@ pub enum HeadSays {
     Same,
     /// It does not: it is stale from now on.
     Differs,
+    /// Nothing: no validator came, so that nothing proves it to be the same.
+    Nothing,
 }
 
 /// Compares the validators and the length that came with what is stored; what did not come says
-/// nothing.
+/// nothing. Stricter than the RFC, which updates also where no validator came: an old body would
+/// then live for as long as somebody asks for its head.
 pub fn compare_head(stored: &HeaderMap, length: u64, head: &HeaderMap) -> HeadSays {
     let same_tag = match EntityTag::of(head) {
         Some(theirs) => EntityTag::of(stored).is_some_and(|ours| ours.weak_eq(&theirs)),
@@ -172,13 +175,16 @@ pub fn compare_head(stored: &HeaderMap, length: u64, head: &HeaderMap) -> HeadSa
         Some(_) => last_modified(stored).is_some() && last_modified(stored) == last_modified(head),
         None => true,
     };
+    let proof = EntityTag::of(head).is_some() || head.contains_key(header::LAST_MODIFIED);
     let same_length = head
         .get(header::CONTENT_LENGTH)
         .is_none_or(|theirs| theirs.as_bytes() == length.to_string().as_bytes());
-    if same_tag && same_date && same_length {
+    if !(same_tag && same_date && same_length) {
+        HeadSays::Differs
+    } else if proof {
         HeadSays::Same
     } else {
-        HeadSays::Differs
+        HeadSays::Nothing
     }
 }
 

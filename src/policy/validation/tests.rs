@@ -326,11 +326,11 @@ fn a_304_names_what_has_its_strong_tag() {
 
 #[test]
 fn a_head_confirms_or_contradicts_what_is_stored() {
-    use HeadSays::{Differs, Same};
+    use HeadSays::{Differs, Nothing, Same};
     let (one, two) = ("Tue, 15 Nov 1994 12:45:26 GMT", "Tue, 15 Nov 1994 12:45:27 GMT");
     let stored = [("etag", "\"a\""), ("last-modified", one)];
     let table: &[(Lines<'_>, HeadSays, &str)] = &[
-        (&[], Same, "§4.3.5: nothing received, nothing to differ"),
+        (&[], Nothing, "§4.3.5: nothing received, nothing proven"),
         (&[("etag", "\"a\"")], Same, "§4.3.5: the same tag"),
         (&[("etag", "W/\"a\"")], Same, "§4.3.5: matching, weakly"),
         (&[("etag", "\"b\"")], Differs, "§4.3.5: another tag"),
@@ -341,7 +341,16 @@ fn a_head_confirms_or_contradicts_what_is_stored() {
             Differs,
             "§4.3.5: any of them",
         ),
-        (&[("content-length", "5")], Same, "§4.3.5: the same length"),
+        (
+            &[("content-length", "5")],
+            Nothing,
+            "§4.3.5: a length proves nothing",
+        ),
+        (
+            &[("etag", "\"a\""), ("content-length", "5")],
+            Same,
+            "§4.3.5: the same length",
+        ),
         (&[("content-length", "6")], Differs, "§4.3.5: another length"),
         (
             &[("etag", "\"a\""), ("content-length", "6")],

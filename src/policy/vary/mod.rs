@@ -87,6 +87,14 @@ impl Selecting {
             .all(|field| has(request, field) || suits(&field.0))
     }
 
+    /// Whether both are of the same fields, whatever their values.
+    pub fn nominates_the_same(&self, other: &Selecting) -> bool {
+        let names = |selecting: &Selecting| -> Vec<HeaderName> {
+            selecting.fields.iter().map(|(name, _)| name.clone()).collect()
+        };
+        names(self) == names(other)
+    }
+
     /// The same nominated fields with another request's values: what the variant for that request
     /// would be stored under.
     pub fn for_request(&self, request: &HeaderMap) -> Selecting {

@@ -49,7 +49,7 @@ fn a_request_passes_by_for_one_named_reason() {
         (&plain, "GET /a%2Fb", &[], Some(R::AmbiguousPath)),
         (&plain, "GET /a%5cb", &[], Some(R::AmbiguousPath)),
         (&plain, "GET /a?b=//../%2F", &[], None),
-        (&plain, "GET /a;b", &[], None),
+        (&plain, "GET /a;b", &[], Some(R::AmbiguousPath)),
         (&plain, "GET http://h/a", &[], None),
         (
             &plain,
