@@ -35,7 +35,7 @@ async fn they_pass_to_whoever_asked_for_them_on_every_way_that_stores_nothing() 
         (
             "GET",
             "/pass",
-            &[("TE", "gzip;q=0.5, Trailers"), ("Range", "bytes=0-")],
+            &[("TE", "gzip;q=0.5, Trailers"), ("If-Match", "*")],
         ),
         ("POST", "/write", &[TE]),
     ] {
