@@ -17,7 +17,7 @@ help:
 	@echo 'make test    everything CI runs: format, lints, documentation, all tests'
 	@echo 'make quick   the inner loop: check, and the tests beside the code'
 	@echo 'make soak    the long tests, in a release build'
-	@echo 'make bench   what a hit costs, beside nginx, HAProxy and a bare epoll program'
+	@echo 'make bench   what a decision and a hit cost, beside nginx, HAProxy and a bare epoll program'
 	@echo 'make limits  memory bounds of the release binary'
 
 demo:
@@ -47,6 +47,7 @@ soak:
 
 bench: release limit-program
 	@scripts/need.sh wrk nginx haproxy taskset python3
+	$(CARGO) bench --locked --bench policy -- --noplot
 	python3 benches/run.py $(ARGS)
 	python3 benches/writes.py
 

@@ -32,6 +32,15 @@ impl<'a> Iterator for Members<'a> {
 
 /// Where the first member ends: at a comma outside a quoted string, or with the line.
 fn member_end(bytes: &[u8]) -> usize {
+    // Nearly every member has no quotes, and then one comparison a byte will do.
+    match bytes.iter().position(|byte| matches!(byte, b',' | b'"')) {
+        None => bytes.len(),
+        Some(at) if bytes.get(at) == Some(&b',') => at,
+        Some(_) => quoted_member_end(bytes),
+    }
+}
+
+fn quoted_member_end(bytes: &[u8]) -> usize {
     let mut quoted = false;
     let mut escaped = false;
     let mut quoted_comma = None;

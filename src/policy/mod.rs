@@ -1,6 +1,8 @@
 //! RFC 9111 as decisions, following its table of contents. Pure: callers pass `now`; nothing
 //! here waits, logs, reads a clock or touches content.
 
+#[cfg(test)]
+mod clauses;
 pub mod freshness;
 pub mod invalidation;
 pub mod key;

@@ -29,6 +29,13 @@ fn the_three_forms_are_read() {
             "RFC 9111 §4.2: case overlooked",
         ),
         (
+            "SUN, 06 NOV 1994 08:49:37 gMT",
+            EXAMPLE,
+            "RFC 9111 §4.2: case overlooked",
+        ),
+        ("SUNDAY, 06-nov-94 08:49:37 gmt", EXAMPLE, "in every form"),
+        ("sun nov  6 08:49:37 1994", EXAMPLE, "in every form"),
+        (
             "Mon, 06 Nov 1994 08:49:37 GMT",
             EXAMPLE,
             "the wrong day's name changes nothing",
