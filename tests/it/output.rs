@@ -173,7 +173,8 @@ async fn a_driven_demonstration_shows_what_each_route_saved() {
 
 /// A row of the demonstration's table: its route, and its numbers without their units.
 fn row(line: &str) -> (&str, Vec<f64>) {
-    let (route, rest) = line.split_once("   ").expect("columns");
+    let (_rule, rest) = line.split_once("  ").expect("columns");
+    let (route, rest) = rest.trim_start().split_once("   ").expect("columns");
     let numbers = rest.split("   ").map(str::trim).filter(|cell| !cell.is_empty());
     let numbers = numbers.map(|cell| {
         cell.split(' ')

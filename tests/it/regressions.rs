@@ -539,12 +539,12 @@ async fn requests_overtaken_by_write_after_write_do_not_wait_for_each_other() {
         waiting.push(client);
     }
     larder.followers(11).await;
-    larder.request("PUT", "/x", &[], b"").await;
+    larder.purge(r#"{"paths": ["/x"]}"#).await;
     hold.release();
     let again = origin.hold("/x");
     // The first has its answer; of the rest one leads.
     origin.seen("GET /x", 2).await;
-    larder.request("PUT", "/x", &[], b"").await;
+    larder.purge(r#"{"paths": ["/x"]}"#).await;
     again.release();
     for mut client in waiting {
         assert_eq!(client.response().await.status, 200);
