@@ -34,6 +34,16 @@ pub struct ConnState {
     served: AtomicBool,
     /// Set by the sweeper: end at once.
     killed: AtomicBool,
+    /// Set once an upgrade is agreed on: from then on the bytes are not Larder's to judge.
+    switched: AtomicBool,
+    /// Whether the request in hand came with content.
+    has_content: AtomicBool,
+    /// Whether the client speaks HTTP/1.0: it may tell an answer's end only by the connection's.
+    is_old: AtomicBool,
+    /// Set when an answer was broken off.
+    cut: AtomicBool,
+    /// The last four bytes that were read.
+    tail: AtomicU32,
     /// Set by a drain: end after the request in hand.
     draining: AtomicBool,
     /// Wakes the connection's task after `killed` or `draining` was set.
@@ -57,6 +67,11 @@ impl ConnState {
             killed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             waker: AtomicWaker::new(),
+            switched: AtomicBool::new(false),
+            has_content: AtomicBool::new(false),
+            is_old: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            tail: AtomicU32::new(0),
         }
     }
 
@@ -124,6 +139,16 @@ impl ConnState {
         self.owed.store(true, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
         self.served.store(true, Ordering::Relaxed);
+    /// The connection is another protocol's, for good.
+    pub(crate) fn switch(&self) {
+        self.switched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an upgrade was agreed on.
+    pub(crate) fn is_switched(&self) -> bool {
+        self.switched.load(Ordering::Relaxed)
+    }
+
         InFlight { state: self.clone() }
     }
 

@@ -54,7 +54,8 @@ impl<T> ClientIo<T> {
     /// If `bytes` is the library's own refusal of a request that never reached the proxy, prepares
     /// the answer to send in its place.
     fn replace_refusal(&mut self, bytes: &[u8]) {
-        if self.state.owes_answer() || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
+        let ours = self.state.owes_answer() || self.state.is_switched();
+        if ours || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
             return;
         }
         let status = bytes
