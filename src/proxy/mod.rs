@@ -42,7 +42,7 @@ use crate::policy::Reason;
 use crate::policy::key::{KeyBody, KeyMaker, Keyed, Lookup};
 use crate::store::Memory;
 use crate::tasks::Tasks;
-use crate::telemetry::{AccessLogger, Metrics};
+use crate::telemetry::{AccessLogger, Metrics, Seldom};
 
 use collapse::Flights;
 use exchange::{Admission, Exchange, NotRead};
@@ -75,6 +75,8 @@ pub struct Proxy {
     orphans: Orphans,
     metrics: Arc<Metrics>,
     access: Arc<AccessLogger>,
+    /// Keeps the warning of a failing origin from filling the log.
+    failures: Seldom,
     clock: Clock,
     tasks: Tasks,
     /// Requests that Larder named itself so far.
@@ -145,6 +147,7 @@ impl Proxy {
             orphans,
             metrics: parts.metrics,
             access: parts.access,
+            failures: Seldom::default(),
             clock: parts.clock,
             tasks: parts.tasks,
             named: AtomicU64::new(0),

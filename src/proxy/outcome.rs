@@ -156,8 +156,7 @@ impl Proxy {
             | ErrorKind::BadResponse
             | ErrorKind::BodyBroken
             | ErrorKind::Busy => {
-                let cause = std::error::Error::source(error).map(ToString::to_string);
-                tracing::warn!(rule = %exchange.rule.name, cause, "the origin failed: {error}");
+                self.warn_of_origin(&exchange.rule, error);
                 OutcomeKind::Error
             }
         };
@@ -166,6 +165,15 @@ impl Proxy {
     }
 
     /// Accounts for a request whose client did not wait for the head of its answer.
+    /// Once a second at most: metrics and access log have each failure.
+    fn warn_of_origin(&self, rule: &Rule, error: &OriginError) {
+        let Some(kept_back) = self.failures.may_say(self.clock.mono()) else {
+            return;
+        };
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::warn!(rule = %rule.name, cause, kept_back, "the origin failed: {error}");
+    }
+
     pub(super) fn client_left(&self, rule: usize, started: Now) {
         self.metrics.account(&Outcome {
             rule,

@@ -360,3 +360,18 @@ async fn the_version_is_printed() {
     assert_eq!(String::from_utf8(ended.stdout).unwrap(), expected);
     assert_eq!(ended.status.code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_standard_error_that_nobody_reads_stops_nothing() {
+    let origin = TestOrigin::start().await;
+    let yaml = "log: { level: debug }\nrules:\n  - { match: 'GET /**', ttl: 1h }\n";
+    let larder = LarderProcess::start_unheard(yaml, &origin.url()).await;
+    // Each is a line of some 200 bytes; a pipe holds 65,536.
+    for n in 0..1_000 {
+        let mut client = larder.connect().await;
+        client.send("nonsense\r\n\r\n").await;
+        assert_eq!(client.response().await.status, 400, "request {n}");
+    }
+    assert_eq!(larder.get("/x").await.status, 200);
+    assert_eq!(larder.admin_get("/livez").await.status, 200);
+}

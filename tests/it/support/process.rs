@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -55,6 +55,19 @@ pub fn config_file(yaml: &str) -> (TempDir, PathBuf) {
 impl LarderProcess {
     /// Starts it before the origin at `url` and waits until it says that it is up.
     pub async fn start(yaml: &str, url: &str) -> LarderProcess {
+        LarderProcess::heard(yaml, url, lines_of).await
+    }
+
+    /// The same, but nobody reads its standard error after the first line.
+    pub async fn start_unheard(yaml: &str, url: &str) -> LarderProcess {
+        LarderProcess::heard(yaml, url, first_line_of).await
+    }
+
+    async fn heard(
+        yaml: &str,
+        url: &str,
+        hear: fn(ChildStderr) -> mpsc::UnboundedReceiver<String>,
+    ) -> LarderProcess {
         let (directory, path) = config_file(&whole_yaml(yaml, url));
         let mut child = larder(&["serve", "--config"])
             .arg(&path)
@@ -62,7 +75,7 @@ impl LarderProcess {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        let mut lines = lines_of(child.stderr.take().expect("its standard error"));
+        let mut lines = hear(child.stderr.take().expect("its standard error"));
         let first = within("the first log line", lines.recv()).await;
         let first = first.expect("a first log line");
         let said: serde_json::Value = serde_json::from_str(&first).expect("a line of JSON");
@@ -162,6 +175,20 @@ pub(super) fn signal(child: &Child, name: &str) {
 pub(super) fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// One line; the rest stays in the pipe, which stays open for as long as the test runs.
+fn first_line_of(pipe: ChildStderr) -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        let mut pipe = BufReader::with_capacity(1, pipe);
+        let mut line = String::new();
+        if pipe.read_line(&mut line).is_ok() {
+            let _ = sender.send(line);
+        }
+        std::thread::park();
+    });
+    lines
 }
 
 /// Lines as they come, read by a thread so that the child never waits for its reader.
