@@ -82,8 +82,9 @@ impl Inner {
                 replayable: request.is_replayable(),
                 tries,
             };
-            match retry::decide(&request.method, failed) {
+            match retry::decide(failed) {
                 Retry::GiveUp => return Err(OriginError::new(failure.kind, sent, tries, failure.cause)),
+                repeatable: request.repeatable,
                 Retry::Again => {
                     self.pool.counts.retried();
                     need = Need::Fresh;
@@ -188,7 +189,8 @@ fn first_need(request: &Prepared) -> Need {
     } else if matches!(
         request.method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
-    ) && request.stays_replayable()
+    ) && request.repeatable
+        && request.stays_replayable()
     {
         Need::Any
     } else {

@@ -100,6 +100,7 @@ impl Exchange {
             target: target.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
             fields: self.outgoing_fields(proxy),
             body,
+            repeatable: !self.asked.method_override,
             response_timeout: self.rule.timeout,
             upgrade: false,
         }
