@@ -266,6 +266,11 @@ impl TestLarder {
 
     /// Drains and stops; `true` when nothing had to be cut off.
     pub async fn stop(&self) -> bool {
+    /// Where the admin port is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
         let app = self.app.lock().take().expect("a Larder that was not stopped");
         app.drain().await
     }
