@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::admin::{self, AdminState};
+use crate::admin::{self, AdminState, PurgeError};
 use crate::clock::{Clock, Now};
 use crate::config::Config;
 use crate::fields::via::Pseudonym;
@@ -177,8 +177,14 @@ impl App {
             metrics: self.metrics.clone(),
             snapshot: Arc::new(look),
             purge: Arc::new(move |request| {
-                let result = purge::purge(&purging, &request);
-                Box::pin(async move { result })
+                let purging = purging.clone();
+                // On a thread of its own: patterns and a walk through all that is stored would hold
+                // up the requests of a worker.
+                let purged = tokio::task::spawn_blocking(move || purge::purge(&purging, &request));
+                Box::pin(async move {
+                    let died = |error: tokio::task::JoinError| Err(PurgeError::Log(error.to_string()));
+                    purged.await.unwrap_or_else(died)
+                })
             }),
         };
         let mut ended = self.ended.subscribe();
