@@ -211,8 +211,9 @@ impl Proxy {
     /// The boxed rest of the way, for everything that has to wait.
     fn slow(self: &Arc<Self>, exchange: Exchange, step: Slow) -> Answering {
         let proxy = self.clone();
-        let (rule, started) = (exchange.rule.index, exchange.started);
-        Answering::later(self.clone(), rule, started, async move {
+        let request = (exchange.rule.index, exchange.started);
+        let asked = self.access.is_on().then(|| Box::new(self.asked(&exchange)));
+        Answering::later(self.clone(), request, asked, async move {
             match step {
                 Slow::Write => proxy.write(exchange).await,
                 Slow::Upgrade => proxy.upgrade(exchange).await,

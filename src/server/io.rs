@@ -3,6 +3,7 @@
 //! details.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,11 +16,30 @@ use crate::client::ConnState;
 /// Answers up to this size are copied together: one plain send costs less than a vectored one.
 const FLATTEN: usize = 8 * 1024;
 
-/// Told when the HTTP library refused a request by itself; returns the whole answer to send.
-pub(super) type OnRefusal = Arc<dyn Fn(http::StatusCode) -> Bytes + Send + Sync>;
+/// Told when the HTTP library refused a client's request by itself; returns the whole answer to
+/// send.
+pub(super) type OnRefusal = Arc<dyn Fn(http::StatusCode, Option<IpAddr>) -> Bytes + Send + Sync>;
+
+/// What a connection counts as.
+pub(super) struct Held {
+    /// Its place among those that are swept, drained and counted.
+    pub _registered: Registered,
+    /// Counts against `limits.connections`; given back when the connection only lingers.
+    pub permit: Option<OwnedSemaphorePermit>,
+    /// Where a place to linger comes from.
+    pub lingering: Arc<Semaphore>,
+}
+
+/// How far a connection's end has come.
+enum End {
+    Open,
+    /// Nothing more is written; what still arrives is dropped.
+    Lingering(Linger),
+    Over,
+}
 
 /// A client connection's bytes.
-pub struct ClientIo<T> {
+pub struct ClientIo<T: Transport> {
     inner: T,
     state: Arc<ConnState>,
     on_refusal: OnRefusal,
@@ -67,7 +87,7 @@ impl<T> ClientIo<T> {
         if status == http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE && !line_seen {
             status = http::StatusCode::URI_TOO_LONG;
         }
-        self.instead = (self.on_refusal)(status);
+        self.instead = (self.on_refusal)(status, self.state.peer());
         self.swallowed = bytes.len();
     }
 }

@@ -56,7 +56,7 @@ impl Server {
         tasks.detach(sweep(Arc::downgrade(&registry), clock, limits.clone()));
         let room = Arc::new(Semaphore::new(limits.connections));
         let refusing = proxy.clone();
-        let on_refusal: OnRefusal = Arc::new(move |status| refusing.refused_by_library(status));
+        let on_refusal: OnRefusal = Arc::new(move |status, peer| refusing.refused_by_library(status, peer));
         Self {
             proxy,
             limits,
