@@ -19,7 +19,7 @@ use crate::fields::via::Pseudonym;
 use crate::invalidation::{Bounds, Log};
 use crate::origin::{Connect, Origin, Tcp};
 use crate::proxy::{Proxy, ProxyParts};
-use crate::server::Server;
+use crate::server::{Server, Transport};
 use crate::store::Memory;
 use crate::tasks::Tasks;
 use crate::telemetry::{AccessLogger, Metrics, Sink, Snapshot};
@@ -238,10 +238,7 @@ impl App {
     }
 
     /// Serves one client connection over any transport.
-    pub fn serve_connection<T>(&self, io: T)
-    where
-        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
+    pub fn serve_connection(&self, io: impl Transport) {
         self.server.spawn(io, None, None);
     }
 

@@ -10,7 +10,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::linger::Linger;
+use super::sweep::Registered;
+use super::transport::Transport;
 use crate::client::ConnState;
 
 /// Answers up to this size are copied together: one plain send costs less than a vectored one.
@@ -49,17 +53,16 @@ pub struct ClientIo<T: Transport> {
     instead: Bytes,
     /// What the library believes it has sent in place of `instead`.
     swallowed: usize,
-    /// Held as long as the connection lives, upgraded or not; counts against `limits.connections`.
-    _permit: Option<tokio::sync::OwnedSemaphorePermit>,
+    /// Whether the library has read since it last wrote: mostly because it waits for a request again.
+    resting: bool,
+    /// How it ends.
+    end: End,
+    /// Held as long as the connection lives, upgraded or not.
+    held: Held,
 }
 
-impl<T> ClientIo<T> {
-    pub(super) fn new(
-        inner: T,
-        state: Arc<ConnState>,
-        on_refusal: OnRefusal,
-        permit: Option<tokio::sync::OwnedSemaphorePermit>,
-    ) -> Self {
+impl<T: Transport> ClientIo<T> {
+    pub(super) fn new(inner: T, state: Arc<ConnState>, on_refusal: OnRefusal, held: Held) -> Self {
         Self {
             inner,
             state,
@@ -67,7 +70,9 @@ impl<T> ClientIo<T> {
             scratch: Vec::new(),
             instead: Bytes::new(),
             swallowed: 0,
-            _permit: permit,
+            resting: true,
+            end: End::Open,
+            held,
         }
     }
 
@@ -92,7 +97,7 @@ impl<T> ClientIo<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> ClientIo<T> {
+impl<T: Transport> ClientIo<T> {
     /// Sends what stands in place of a refusal; then reports the refusal's own bytes as sent.
     fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         while !self.instead.is_empty() {
@@ -102,7 +107,8 @@ impl<T: AsyncWrite + Unpin> ClientIo<T> {
         Poll::Ready(Ok(std::mem::take(&mut self.swallowed)))
     }
 
-    fn note(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn note(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.resting = false;
         match &polled {
             Poll::Ready(_) => self.state.bytes_written(),
             Poll::Pending => self.state.write_blocked(),
@@ -111,13 +117,14 @@ impl<T: AsyncWrite + Unpin> ClientIo<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for ClientIo<T> {
+impl<T: Transport> AsyncRead for ClientIo<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        self.resting |= !self.state.owes_answer();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         if let Some(new) = buf.filled().get(before..)
             && !new.is_empty()
@@ -128,7 +135,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ClientIo<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for ClientIo<T> {
+impl<T: Transport> AsyncWrite for ClientIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.swallowed == 0 {
@@ -175,6 +182,43 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ClientIo<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.state.must_fail() {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            match &mut this.end {
+                End::Open => {
+                    ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+                    this.end = this.after_last_byte();
+                }
+                End::Lingering(linger) => {
+                    ready!(linger.poll(&mut this.inner, cx));
+                    this.end = End::Over;
+                }
+                End::Over => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+impl<T: Transport> ClientIo<T> {
+    /// What follows once all has been written that will be.
+    fn after_last_byte(&mut self) -> End {
+        let at_rest = self.resting && !self.state.may_have_unread_content();
+        if at_rest || self.state.is_switched() {
+            return End::Over;
+        }
+        // Whoever waits for a connection need not wait for this.
+        self.held.permit = None;
+        Linger::begin(&self.held.lingering).map_or(End::Over, End::Lingering)
+    }
+}
+
+impl<T: Transport> Drop for ClientIo<T> {
+    fn drop(&mut self) {
+        if self.state.must_fail() {
+            self.inner.fail_at_end();
+        }
     }
 }

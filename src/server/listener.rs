@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::io::{ClientIo, OnRefusal};
+use super::io::{ClientIo, Held, OnRefusal};
+use super::linger;
 use super::sweep::{Registry, sweep};
+use super::transport::Transport;
 use crate::client::{ConnState, Wish};
 use crate::clock::Clock;
 use crate::config::Limits;
@@ -37,6 +38,8 @@ pub struct Server {
     registry: Arc<Registry>,
     /// One permit a connection; bounds `limits.connections`.
     room: Arc<Semaphore>,
+    /// One place a connection that only waits for its client to stop sending.
+    lingering: Arc<Semaphore>,
     on_refusal: OnRefusal,
 }
 
@@ -63,6 +66,7 @@ impl Server {
             tasks,
             registry,
             room,
+            lingering: Arc::new(Semaphore::new(linger::PLACES)),
             on_refusal,
         }
     }
@@ -108,20 +112,20 @@ impl Server {
     }
 
     /// Serves one connection over any transport in the background.
-    pub fn spawn<T>(&self, io: T, peer: Option<IpAddr>, permit: Option<OwnedSemaphorePermit>)
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub fn spawn<T: Transport>(&self, io: T, peer: Option<IpAddr>, permit: Option<OwnedSemaphorePermit>) {
         let state = Arc::new(ConnState::new(peer, self.registry.clock.clone()));
-        let registered = self.registry.add(state.clone());
-        let io = ClientIo::new(io, state.clone(), self.on_refusal.clone(), permit);
+        let held = Held {
+            _registered: self.registry.add(state.clone()),
+            permit,
+            lingering: self.lingering.clone(),
+        };
+        let io = ClientIo::new(io, state.clone(), self.on_refusal.clone(), held);
         let service = ConnService::new(self.proxy.clone(), state.clone());
         let connection = self
             .builder()
             .serve_connection(TokioIo::new(io), service)
             .with_upgrades();
         self.tasks.spawn(async move {
-            let _registered = registered;
             if let Err(error) = (Serve {
                 connection: pin!(connection),
                 state,
@@ -173,10 +177,7 @@ struct Serve<'c, C> {
 
 type Connection<T> = http1::UpgradeableConnection<TokioIo<ClientIo<T>>, ConnService>;
 
-impl<T> Future for Serve<'_, Connection<T>>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+impl<T: Transport> Future for Serve<'_, Connection<T>> {
     type Output = hyper::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

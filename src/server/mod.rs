@@ -1,8 +1,11 @@
 //! Client connections: the listener, each connection's I/O, its time limits and its drain.
 
 mod io;
+mod linger;
 mod listener;
 mod sweep;
+mod transport;
 
 pub use io::ClientIo;
 pub use listener::Server;
+pub use transport::Transport;

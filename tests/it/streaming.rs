@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use crate::support::{Answer, End, Gate, Step, TestLarder, TestOrigin, Wire, within};
+use crate::support::{Answer, Broken, End, Gate, Step, TestLarder, TestOrigin, Wire, within};
 
 #[tokio::test]
 async fn answers_of_one_connection_keep_their_order_and_the_connection() {
@@ -272,5 +272,27 @@ async fn a_connection_with_surplus_bytes_is_not_used_again() {
     for n in 0..20 {
         assert_eq!(larder.get("/evil").await.text(), "ok");
         assert_eq!(larder.get("/good").await.text(), format!("/good {n}"));
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_never_takes_a_part_for_the_whole() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start("", &origin).await;
+    for (path, stored) in [("/kept", "max-age=60"), ("/passed", "no-store")] {
+        let gate = Gate::shut();
+        let waits = gate.clone();
+        origin.on(path, move |_| {
+            let begun = Answer::status(200).field("Cache-Control", stored).chunk("half");
+            begun.wait(&waits).close()
+        });
+        let mut client = larder.connect().await;
+        client
+            .send(format!("GET {path} HTTP/1.0\r\nHost: a\r\n\r\n"))
+            .await;
+        assert_eq!(client.head().await.0, 200);
+        assert_eq!(client.piece().await.unwrap().unwrap(), "half");
+        gate.open();
+        assert_eq!(client.rest().await.1, End::Broken(Broken::Reset), "{path}");
     }
 }

@@ -87,6 +87,20 @@ async fn bytes_that_look_like_a_refusal_pass_a_tunnel_untouched() {
 }
 
 #[tokio::test]
+async fn an_open_websocket_counts_as_a_connection_until_it_ends() {
+    let (larder, listener) = pair().await;
+    let mut client = larder.connect().await;
+    let origin = upgraded(&mut client, &listener).await;
+    let open = async |larder: &TestLarder| larder.metric("larder_connections", &[("side", "client")]).await;
+    client.send("ping").await;
+    assert_eq!(open(&larder).await, 1.0);
+    drop((client, origin));
+    larder
+        .until("no connection", async |larder| open(larder).await == 0.0)
+        .await;
+}
+
+#[tokio::test]
 async fn an_open_websocket_does_not_hold_up_a_drain() {
     let (larder, listener) = pair().await;
     let mut client = larder.connect().await;
