@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use atomic_waker::AtomicWaker;
+use http::Version;
 use parking_lot::Mutex;
 
 pub use self::interim::{Expecting, ForwardedInterim, Interim};
@@ -13,6 +14,9 @@ mod interim;
 
 /// A coarse time: ticks of the sweeper's clock, in milliseconds since start; 0 stands for never.
 pub(crate) type Tick = u64;
+
+/// What the coarse time cannot tell from no time at all, in milliseconds.
+const AT_ONCE: Tick = 500;
 
 /// State of one client connection. Times are coarse: the sweeper's ticks.
 #[derive(Debug)]
@@ -35,6 +39,16 @@ pub struct ConnState {
     owed: AtomicBool,
     /// Whether a line end has been seen in the request head that is being read.
     pub(crate) line_seen: AtomicBool,
+    /// Set once an upgrade is agreed on: from then on the bytes are not Larder's to judge.
+    switched: AtomicBool,
+    /// Whether the request in hand came with content.
+    has_content: AtomicBool,
+    /// Whether the client speaks HTTP/1.0: it may tell an answer's end only by the connection's.
+    is_old: AtomicBool,
+    /// Set when an answer was broken off.
+    cut: AtomicBool,
+    /// The last four bytes that were read.
+    tail: AtomicU32,
     /// Whether any request was ever read.
     served: AtomicBool,
     /// Set by the sweeper: end at once.
@@ -62,6 +76,11 @@ impl ConnState {
             in_flight: AtomicU32::new(0),
             owed: AtomicBool::new(false),
             line_seen: AtomicBool::new(false),
+            switched: AtomicBool::new(false),
+            has_content: AtomicBool::new(false),
+            is_old: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            tail: AtomicU32::new(0),
             served: AtomicBool::new(false),
             killed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -84,6 +103,8 @@ impl ConnState {
     pub(crate) fn bytes_read(&self, bytes: &[u8]) {
         let now = self.tick();
         self.moved.store(now, Ordering::Relaxed);
+        let tail = last_four(self.tail.load(Ordering::Relaxed), bytes);
+        self.tail.store(tail, Ordering::Relaxed);
         if self.is_busy() {
             return;
         }
@@ -134,6 +155,16 @@ impl ConnState {
         self.is_busy() || self.owed.load(Ordering::Relaxed)
     }
 
+    /// The connection is another protocol's, for good.
+    pub(crate) fn switch(&self) {
+        self.switched.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an upgrade was agreed on.
+    pub(crate) fn is_switched(&self) -> bool {
+        self.switched.load(Ordering::Relaxed)
+    }
+
     /// A request's head is whole; the guard is dropped when its answer has left.
     pub fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -141,6 +172,34 @@ impl ConnState {
         self.head_since.store(0, Ordering::Relaxed);
         self.served.store(true, Ordering::Relaxed);
         InFlight { state: self.clone() }
+    }
+
+    /// What is to be known of the request in hand once its answer ends.
+    pub(crate) fn note(&self, version: Version, has_content: bool) {
+        self.is_old.store(version < Version::HTTP_11, Ordering::Relaxed);
+        self.has_content.store(has_content, Ordering::Relaxed);
+    }
+
+    /// Whether the client would take a part of an answer for the whole if the connection ended in an
+    /// orderly manner.
+    pub(crate) fn must_fail(&self) -> bool {
+        self.cut.load(Ordering::Relaxed) && self.is_old.load(Ordering::Relaxed)
+    }
+
+    /// Whether content of the last request may be on its way still. The library reads such content no
+    /// further and ends the connection at once; one that ends later was at rest.
+    pub(crate) fn may_have_unread_content(&self) -> bool {
+        let rested = self
+            .tick()
+            .saturating_sub(self.idle_since.load(Ordering::Relaxed));
+        self.has_content.load(Ordering::Relaxed) && rested <= AT_ONCE
+    }
+
+    /// Whether what was read goes on after the request in hand: a part of the next head. Content
+    /// cannot be told from it, and has its own limit.
+    fn is_within_head(&self) -> bool {
+        let tail = self.tail.load(Ordering::Relaxed).to_be_bytes();
+        !self.has_content.load(Ordering::Relaxed) && !tail.ends_with(b"\n\r\n") && !tail.ends_with(b"\n\n")
     }
 
     /// Ends the connection after the request in hand.
@@ -151,6 +210,9 @@ impl ConnState {
 
     /// Ends the connection at once.
     pub(crate) fn kill(&self) {
+        if self.is_busy() {
+            self.cut.store(true, Ordering::Relaxed);
+        }
         self.killed.store(true, Ordering::Release);
         self.waker.wake();
     }
@@ -191,6 +253,12 @@ impl ConnState {
     }
 }
 
+/// The last four bytes of all that was read, with `bytes` behind those in `tail`.
+fn last_four(tail: u32, bytes: &[u8]) -> u32 {
+    let last = bytes.get(bytes.len().saturating_sub(4)..).unwrap_or_default();
+    last.iter().fold(tail, |tail, byte| tail << 8 | u32::from(*byte))
+}
+
 /// What a connection's task is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
@@ -216,9 +284,20 @@ pub struct InFlight {
     state: Arc<ConnState>,
 }
 
+impl InFlight {
+    /// The answer ends before it is whole.
+    pub(crate) fn broke_off(&self) {
+        self.state.cut.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.state.idle_since.store(self.state.tick(), Ordering::Relaxed);
+        let now = self.state.tick();
+        self.state.idle_since.store(now, Ordering::Relaxed);
+        if self.state.is_within_head() {
+            self.state.head_since.store(now, Ordering::Relaxed);
+        }
         self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

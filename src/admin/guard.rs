@@ -13,19 +13,20 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use crate::config::Secret;
 
-/// Fields of a proxy: with one, the peer's address says nothing about who asks.
-const PROXIED: [HeaderName; 3] = [
-    header::FORWARDED,
-    HeaderName::from_static("x-forwarded-for"),
-    HeaderName::from_static("x-real-ip"),
-];
+/// The two ends of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    pub peer: IpAddr,
+    /// `None`: the system does not say.
+    pub local: Option<IpAddr>,
+}
 
 /// Lets a request to a guarded resource pass, or says why not.
-pub(super) fn admit(token: Option<&Secret>, peer: IpAddr, request: &Parts) -> Result<(), Problem> {
+pub(super) fn admit(token: Option<&Secret>, ends: Ends, request: &Parts) -> Result<(), Problem> {
     refuse_pages(&request.headers)?;
     match token {
         Some(token) => has_token(token, &request.headers)?,
-        None => is_local(peer, &request.uri, &request.headers)?,
+        None => is_local(ends, &request.uri, &request.headers)?,
     }
     if request.method == Method::POST {
         is_json(&request.headers)?;
@@ -67,13 +68,16 @@ fn same_secret(sent: &str, expected: &str) -> bool {
     differing == 0
 }
 
-fn is_local(peer: IpAddr, uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
-    if !peer.to_canonical().is_loopback() {
+fn is_local(ends: Ends, uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
+    let loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    // A proxy on this machine, such as a service mesh's, connects from loopback to the address that
+    // others use.
+    if !loopback(ends.peer) || !ends.local.is_some_and(loopback) {
         return Err(forbidden(
             "without `admin_token_file` only callers on this machine are answered",
         ));
     }
-    if PROXIED.iter().any(|name| fields.contains_key(name)) {
+    if fields.keys().any(is_proxys) {
         return Err(forbidden(
             "without `admin_token_file` requests that came through a proxy are refused",
         ));
@@ -89,6 +93,14 @@ fn is_local(peer: IpAddr, uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> 
             "without `admin_token_file` `Host` must be localhost or an IP address",
         )),
     }
+}
+
+/// Whether a field is a proxy's: with one, the peer's address says nothing about who asks.
+fn is_proxys(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    matches!(name, "via" | "forwarded" | "x-real-ip")
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("x-envoy-")
 }
 
 /// `localhost` or an IP literal, with or without a port.

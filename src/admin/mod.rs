@@ -8,6 +8,7 @@ mod guard;
 mod problem;
 mod purge;
 mod routes;
+mod seats;
 mod serve;
 mod stats;
 

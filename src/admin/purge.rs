@@ -7,6 +7,9 @@ const KEYS: [&str; 7] = ["tags", "paths", "patterns", "all", "soft", "dry_run", 
 /// Longest tag, path or pattern, bytes: no target URI that Larder takes is longer.
 const MAX_ITEM: usize = 8 * 1024;
 
+/// Most tags, paths and patterns of one purge in all: each costs every later request a little.
+const MAX_ITEMS: usize = 1000;
+
 /// What an operator wants dropped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PurgeRequest {
@@ -112,11 +115,20 @@ impl PurgeRequest {
                 "nothing to purge: name some `tags`, `paths` or `patterns`, or say `\"all\": true`".into(),
             );
         }
+        if request.items() > MAX_ITEMS {
+            return Err(format!(
+                "a purge has at most {MAX_ITEMS} tags, paths and patterns in all: send several, or `\"all\": true`"
+            ));
+        }
         Ok(request)
     }
 
+    fn items(&self) -> usize {
+        self.tags.len() + self.paths.len() + self.patterns.len()
+    }
+
     fn is_empty(&self) -> bool {
-        !self.all && self.tags.is_empty() && self.paths.is_empty() && self.patterns.is_empty()
+        !self.all && self.items() == 0
     }
 
     /// The receipt as its caller sees it, with what was asked for.

@@ -1,6 +1,5 @@
 //! The resources of the admin port.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use axum::routing::{get, post};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::guard::Ends;
 use super::problem::Problem;
 use super::{AdminState, PurgeError, PurgeRequest, guard, stats};
 
@@ -40,12 +40,12 @@ pub(super) fn router(state: AdminState) -> Router {
 
 async fn admitted(
     State(state): State<AdminState>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(ends): ConnectInfo<Ends>,
     request: Request,
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    match guard::admit(state.token.as_ref(), peer.ip(), &parts) {
+    match guard::admit(state.token.as_ref(), ends, &parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => problem.into_response(),
     }

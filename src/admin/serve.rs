@@ -2,8 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,15 +11,17 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use super::guard::Ends;
+use super::seats::{Seats, Taken};
 use super::{AdminState, routes};
 use crate::tasks::Tasks;
 
-/// Connections at once; more are closed.
+/// Connections at once; the longest rested one makes room for another.
 const MAX_CONNECTIONS: usize = 64;
 /// Until a request's head is whole; also how long a connection may rest.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest a connection lasts, so that clients that do not read cannot hold all of them.
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// How long answers may take to leave once the end has come.
@@ -30,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Serves until `shutdown` resolves, then ends within a second or so.
 pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
     let router = routes::router(state);
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let seats = Seats::new(MAX_CONNECTIONS);
     let tasks = Tasks::new();
     let (end, ended) = watch::channel(());
     tokio::pin!(shutdown);
@@ -41,14 +41,15 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
         };
         match accepted {
             Ok((stream, peer)) => {
-                let Ok(slot) = slots.clone().try_acquire_owned() else {
+                let Some(seat) = seats.take() else {
                     continue;
                 };
+                let ends = Ends {
+                    peer: peer.ip(),
+                    local: stream.local_addr().ok().map(|address| address.ip()),
+                };
                 let (router, ended) = (router.clone(), ended.clone());
-                tasks.spawn(async move {
-                    connection(stream, peer, router, ended).await;
-                    drop(slot);
-                });
+                tasks.spawn(connection((stream, ends), seat, router, ended));
             }
             Err(error) => {
                 tracing::warn!(%error, "the admin port cannot accept a connection");
@@ -61,12 +62,21 @@ pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Futu
     tasks.drained(LAST_WORDS).await;
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, mut ended: watch::Receiver<()>) {
+async fn connection(
+    (stream, ends): (TcpStream, Ends),
+    seat: Taken,
+    router: Router,
+    mut ended: watch::Receiver<()>,
+) {
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.call(request);
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+    let service = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(ends));
+        let (busy, answer) = (seat.busy(), router.call(request));
+        async move {
+            let answer = answer.await.unwrap_or_else(|never| match never {});
+            drop(busy);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -78,6 +88,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, mut end
     tokio::select! {
         // How a connection ends is its client's business.
         _ = &mut connection => return,
+        () = seat.lost() => return,
         _ = ended.changed() => {}
         () = tokio::time::sleep(MAX_AGE) => {}
     }

@@ -14,14 +14,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::admin::{self, AdminState};
+use crate::admin::{self, AdminState, PurgeError};
 use crate::clock::{Clock, Now};
 use crate::config::Config;
 use crate::fields::via::Pseudonym;
 use crate::invalidation::{Bounds, Log};
 use crate::origin::{Connect, Origin, Tcp};
 use crate::proxy::{Proxy, ProxyParts};
-use crate::server::{self, Server};
+use crate::server::{self, Server, Transport};
 use crate::store::Memory;
 use crate::tasks::Tasks;
 use crate::telemetry::{AccessLogger, Metrics, Sink, Snapshot};
@@ -188,8 +188,14 @@ impl App {
             metrics: self.metrics.clone(),
             snapshot: Arc::new(look),
             purge: Arc::new(move |request| {
-                let result = purge::purge(&purging, &request);
-                Box::pin(async move { result })
+                let purging = purging.clone();
+                // On a thread of its own: patterns and a walk through all that is stored would hold
+                // up the requests of a worker.
+                let purged = tokio::task::spawn_blocking(move || purge::purge(&purging, &request));
+                Box::pin(async move {
+                    let died = |error: tokio::task::JoinError| Err(PurgeError::Log(error.to_string()));
+                    purged.await.unwrap_or_else(died)
+                })
             }),
         };
         let mut ended = self.ended.subscribe();
@@ -243,10 +249,7 @@ impl App {
     }
 
     /// Serves one client connection over any transport.
-    pub fn serve_connection<T>(&self, io: T)
-    where
-        T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
+    pub fn serve_connection(&self, io: impl Transport) {
         self.server.spawn(io, None, None);
     }
 

@@ -162,6 +162,9 @@ impl http_body::Body for Body {
         {
             line.sent(data.len() as u64);
         }
+        if let (Some(busy), Poll::Ready(Some(Err(_)))) = (&this.busy, &polled) {
+            busy.broke_off();
+        }
         polled
     }
 

@@ -159,6 +159,21 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Waits until nobody reads any more. For the writer's task alone: only one is woken.
+    pub async fn abandoned(&self) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.state.lock();
+            if state.slowest().is_none() {
+                return Poll::Ready(());
+            }
+            state.writer = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
 impl State {
     /// Whether the content has ended and was dropped since nobody read it.
     fn room_given_back(&self) -> bool {
@@ -230,15 +245,7 @@ impl Writer {
 
     /// Waits until nobody reads any more.
     pub async fn abandoned(&self) {
-        std::future::poll_fn(|cx| {
-            let mut state = self.stream.state.lock();
-            if state.slowest().is_none() {
-                return Poll::Ready(());
-            }
-            state.writer = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
+        self.stream.abandoned().await;
     }
 
     /// Everything written so far; meaningful only while no window was opened.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use crate::app::{App, Options};
 use crate::config::Config;
-use crate::telemetry::StdoutSink;
+use crate::telemetry::StreamSink;
 
 /// Why Larder did not start.
 pub type StartFailure = Box<dyn std::error::Error + Send + Sync>;
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Front {
 /// Brings up the real one, its access log on standard output.
 pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Front, StartFailure>> + Send>> {
     Box::pin(async move {
-        let log = StdoutSink::start()?;
+        let log = StreamSink::stdout()?;
         let options = Options {
             access_log: log.sink,
             log_dropped: log.dropped,

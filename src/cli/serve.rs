@@ -88,9 +88,11 @@ pub fn serve(args: &ServeArgs, env: &BTreeMap<String, String>, start: Start) -> 
         Ok(loaded) => loaded,
         Err(problems) => return Output::failed(2, problems.render(false)),
     };
-    if let Err(error) = telemetry::init(&loaded.config.log) {
-        return Output::failed(2, format!("larder serve: {}\n", causes(&error)));
-    }
+    // Until the very end, so that the last lines leave.
+    let _log = match telemetry::init(&loaded.config.log) {
+        Ok(log) => log,
+        Err(error) => return Output::failed(2, format!("larder serve: {}\n", causes(&error))),
+    };
     for warning in &loaded.warnings {
         // In one line: a picture with a caret is for `larder check`, not for a log collector.
         tracing::warn!(

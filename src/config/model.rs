@@ -70,7 +70,8 @@ pub struct Origin {
     pub port: u16,
     /// Until the connection stands.
     pub connect_timeout: Duration,
-    /// Until the answer's head has arrived.
+    /// Until the answer's head has arrived; then how long its content may be silent, though never
+    /// less than ten seconds.
     pub response_timeout: Duration,
     /// How long a kept connection may rest.
     pub idle_timeout: Duration,
@@ -149,7 +150,8 @@ pub struct Limits {
     pub connections: usize,
     /// Until a request's head is whole.
     pub header_timeout: Duration,
-    /// A request body without progress.
+    /// A request body without progress; also the patience that one slower than 250 bytes a second
+    /// uses up.
     pub body_timeout: Duration,
     /// A client that does not read.
     pub write_timeout: Duration,

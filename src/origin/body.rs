@@ -1,17 +1,19 @@
 //! An answer's content, and with it the claim on the connection it comes over.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep};
 
 use super::conn::Conn;
-use super::error::{ErrorKind, OriginError, Sent};
+use super::error::{Cause, ErrorKind, OriginError, Sent};
 use super::pool::Pool;
 use super::request::Upload;
 use super::slots::Claim;
@@ -25,10 +27,49 @@ pub struct OriginBody {
     incoming: Incoming,
     /// Gone once the content has ended or failed.
     lease: Option<Lease>,
+    silence: Silence,
     delimited_by_close: bool,
     tries: u8,
     /// The trailer fields that may be passed on, as `Trailer` announces them.
     trailer: Option<HeaderValue>,
+}
+
+/// How long content may be silent, and how long it has been.
+struct Silence {
+    /// `None`: for ever.
+    limit: Option<Duration>,
+    /// Runs while the origin owes a frame; kept for the next time after that. Made the first time
+    /// it is needed: most content never needs one.
+    timer: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+}
+
+/// The origin sent nothing for as long as it may.
+#[derive(Debug, thiserror::Error)]
+#[error("the content stopped arriving")]
+struct Silent;
+
+impl Silence {
+    fn new(limit: Option<Duration>) -> Silence {
+        Silence {
+            limit,
+            timer: None,
+            waiting: false,
+        }
+    }
+
+    /// The origin owes a frame: ready when it has for too long. Asked only while somebody waits for
+    /// the frame, so that a client that does not read is not held against the origin.
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(limit) = self.limit else {
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        if !std::mem::replace(&mut self.waiting, true) {
+            timer.set(sleep(limit));
+        }
+        timer.as_mut().poll(cx)
+    }
 }
 
 /// What an answer in progress holds.
@@ -39,6 +80,8 @@ pub(super) struct Lease {
     pub(super) after: After,
     /// The request's content, if it is still being sent while the answer arrives.
     pub(super) upload: Option<Upload>,
+    /// How long the content may be silent; `None`: for ever.
+    pub(super) silence: Option<Duration>,
 }
 
 /// What becomes of the connection after a whole answer.
@@ -55,6 +98,7 @@ impl OriginBody {
     pub(super) fn new(incoming: Incoming, lease: Lease, delimited_by_close: bool, tries: u8) -> OriginBody {
         let mut body = OriginBody {
             incoming,
+            silence: Silence::new(lease.silence),
             lease: Some(lease),
             delimited_by_close,
             tries,
@@ -73,6 +117,7 @@ impl OriginBody {
         OriginBody {
             incoming,
             lease: None,
+            silence: Silence::new(None),
             delimited_by_close: false,
             tries,
             trailer: None,
@@ -96,6 +141,12 @@ impl OriginBody {
         self.delimited_by_close
     }
 
+    /// Nothing more will come: the connection is closed.
+    fn broken(&mut self, cause: Cause) -> OriginError {
+        self.lease = None;
+        OriginError::new(ErrorKind::BodyBroken, Sent::Something, self.tries, Some(cause))
+    }
+
     /// The answer is whole.
     fn finish(&mut self) {
         let Some(Lease {
@@ -104,6 +155,7 @@ impl OriginBody {
             claim,
             after,
             upload,
+            silence: _,
         }) = self.lease.take()
         else {
             return;
@@ -129,8 +181,12 @@ impl Body for OriginBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, OriginError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                ready!(self.silence.poll_over(cx));
+                Poll::Ready(Some(Err(self.broken(Silent.into()))))
+            }
             Poll::Ready(Some(Ok(frame))) => {
+                self.silence.waiting = false;
                 // The trailer section is the last of a message, and not every reader asks further.
                 if frame.is_trailers() {
                     self.finish();
@@ -141,16 +197,7 @@ impl Body for OriginBody {
                 self.finish();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(error))) => {
-                self.lease = None;
-                let cause = Some(error.into());
-                Poll::Ready(Some(Err(OriginError::new(
-                    ErrorKind::BodyBroken,
-                    Sent::Something,
-                    self.tries,
-                    cause,
-                ))))
-            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.broken(error.into())))),
         }
     }
 

@@ -26,6 +26,10 @@ use super::wire::WireState;
 use super::{Inner, answer};
 use crate::fields::{content_type, trailer};
 
+/// However impatient the settings are, content may pause for so long: its head has come, and a
+/// client that has half of it is better served by waiting.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(10);
+
 /// A try that failed, and how far it had got.
 struct Failure {
     kind: ErrorKind,
@@ -50,7 +54,7 @@ impl Inner {
         };
         let request = Prepared::new(request);
         let (response, conn, tries) = self.tries(&request, patience).await?;
-        self.answer(&request, response, conn, slot, tries)
+        self.answer(&request, response, conn, (slot, patience), tries)
     }
 
     /// Sends the request, a second time where that is safe.
@@ -81,9 +85,10 @@ impl Inner {
                 wrote: failure.wrote,
                 answered: failure.answered,
                 replayable: request.is_replayable(),
+                repeatable: request.repeatable,
                 tries,
             };
-            match retry::decide(&request.method, failed) {
+            match retry::decide(failed) {
                 Retry::GiveUp => return Err(OriginError::new(failure.kind, sent, tries, failure.cause)),
                 Retry::Again => {
                     self.pool.counts.retried();
@@ -138,7 +143,7 @@ impl Inner {
         request: &Prepared,
         response: Response<Incoming>,
         conn: Conn,
-        slot: Slot,
+        (slot, patience): (Slot, Duration),
         tries: u8,
     ) -> Result<Response<OriginBody>, OriginError> {
         request.answered();
@@ -159,10 +164,12 @@ impl Inner {
             return Ok(Response::from_parts(head, body));
         }
         let by_close = answer::is_delimited_by_close(&request.method, &head);
-        let claim = if content_type::is_endless(&head.headers) && !incoming.is_end_stream() {
-            Claim::Stream(self.slots.leave(slot, &self.pool.counts))
+        let (claim, silence) = if content_type::is_endless(&head.headers) && !incoming.is_end_stream() {
+            let stream = self.slots.leave(slot, &self.pool.counts);
+            (Claim::Stream(stream), None)
         } else {
-            Claim::Place { _slot: slot }
+            let silence = patience.max(self.response_timeout).max(SHORTEST_SILENCE);
+            (Claim::Place { _slot: slot }, Some(silence))
         };
         let lease = Lease {
             conn,
@@ -173,6 +180,7 @@ impl Inner {
                 Content::Stream(upload) => Some(Arc::clone(upload)),
                 Content::Empty | Content::Bytes(_) => None,
             },
+            silence,
         };
         let chunked = head.headers.contains_key(TRANSFER_ENCODING) && !incoming.is_end_stream();
         let trailer = if chunked && request.takes_trailers() {
@@ -195,7 +203,8 @@ fn first_need(request: &Prepared) -> Need {
     } else if matches!(
         request.method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
-    ) && request.stays_replayable()
+    ) && request.repeatable
+        && request.stays_replayable()
     {
         Need::Any
     } else {

@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 
 use super::upload::{StreamBody, UploadFault};
-use super::{identity, interim};
+use super::{identity, interim, retry};
 use crate::client::Interim;
 
 /// A request for the origin.
@@ -30,6 +30,9 @@ pub struct Outgoing {
     pub fields: HeaderMap,
     /// The content.
     pub body: RequestBody,
+    /// Whether the method alone says that sending it twice means no more than once. Not where a
+    /// field has the origin act on another method.
+    pub repeatable: bool,
     /// Until the answer's head, where it differs from the origin's setting.
     pub response_timeout: Option<Duration>,
     /// Asks for the protocol that `fields` names in `Upgrade`: on a fresh connection, which is
@@ -76,6 +79,8 @@ pub(super) struct Prepared {
     fields: HeaderMap,
     pub(super) content: Content,
     pub(super) upgrade: bool,
+    /// It may be sent again although the origin may have seen it.
+    pub(super) repeatable: bool,
     /// It needs a connection that nobody used before and nobody uses after.
     pub(super) alone: bool,
     interim: Option<Interim>,
@@ -90,8 +95,10 @@ impl Prepared {
             body,
             upgrade,
             interim,
+            repeatable,
             ..
         } = request;
+        let repeatable = repeatable && retry::is_idempotent(&method);
         let alone = upgrade || identity::is_claimed(&fields);
         write_framing(&method, &mut fields, &body);
         write_connection(&mut fields, upgrade);
@@ -106,6 +113,7 @@ impl Prepared {
             fields,
             content,
             upgrade,
+            repeatable,
             alone,
             interim,
         }

@@ -20,6 +20,8 @@ pub(super) struct Failed {
     pub(super) answered: bool,
     /// The content can be sent from its beginning.
     pub(super) replayable: bool,
+    /// Sending it twice means no more than sending it once.
+    pub(super) repeatable: bool,
     /// Tries so far, this one included.
     pub(super) tries: u8,
 }
@@ -39,8 +41,8 @@ pub(super) fn is_idempotent(method: &Method) -> bool {
     method.is_idempotent()
 }
 
-/// What to do about a failed try of a request with `method`.
-pub(super) fn decide(method: &Method, failed: Failed) -> Retry {
+/// What to do about a failed try.
+pub(super) fn decide(failed: Failed) -> Retry {
     if failed.tries >= MOST_TRIES || !failed.replayable {
         return Retry::GiveUp;
     }
@@ -49,7 +51,7 @@ pub(super) fn decide(method: &Method, failed: Failed) -> Retry {
         ErrorKind::Reset => match (failed.wrote, failed.answered) {
             // The origin knows nothing of it, whatever the method.
             (false, _) => Retry::Again,
-            (true, false) if is_idempotent(method) => Retry::Again,
+            (true, false) if failed.repeatable => Retry::Again,
             (true, _) => Retry::GiveUp,
         },
         // A timeout has used up the client's patience; the rest would fail the same way again, or
@@ -75,6 +77,7 @@ mod tests {
         wrote: false,
         answered: false,
         replayable: true,
+        repeatable: false,
         tries: 1,
     };
     const WROTE: Failed = Failed {
@@ -214,7 +217,11 @@ mod tests {
             ),
         ];
         for (name, method, failed, expected) in table {
-            assert_eq!(decide(&method, failed), expected, "{name}");
+            let failed = Failed {
+                repeatable: is_idempotent(&method),
+                ..failed
+            };
+            assert_eq!(decide(failed), expected, "{name}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A client's content on its way to the origin: bounded in size, and in how long it may stall.
+//! A client's content on its way to the origin: bounded in size, in how long it may stall, and in
+//! how slowly it may trickle.
 //!
 //! What was taken first is remembered, up to a bound, until the answer begins: so that content
 //! which never left, because the connection was already over, can be sent again.
@@ -17,6 +18,10 @@ use tokio::time::Sleep;
 /// Most content that is remembered to be sent again; a first frame is, whatever its size.
 const REPLAY: usize = 64 * 1024;
 
+/// Bytes a second that a client must bring on average: a tenth of what the slowest mobile networks
+/// carry. Less than that keeps a place at the origin from others for next to nothing.
+const SLOWEST: u32 = 250;
+
 /// Content that is passed on while it arrives.
 #[derive(Debug)]
 pub struct StreamBody {
@@ -26,6 +31,9 @@ pub struct StreamBody {
     /// Bytes that may still come; `None` without a limit.
     room: Option<u64>,
     stall: Duration,
+    /// How much longer the client may be waited for in all: what it brings adds to it, up to
+    /// `stall`. Time in which the origin does not take content costs the client nothing.
+    patience: Duration,
     /// Runs while the client owes a frame; kept for the next time after that.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
@@ -64,7 +72,8 @@ pub(super) enum UploadFault {
 }
 
 impl StreamBody {
-    /// Content straight from the client, at most `limit` bytes of it, never silent for `stall`.
+    /// Content straight from the client, at most `limit` bytes of it, never silent for `stall`, and
+    /// on average never slower than [`SLOWEST`].
     pub fn new(content: Incoming, limit: Option<u64>, stall: Duration) -> StreamBody {
         Self::resumed(VecDeque::new(), content, limit, stall)
     }
@@ -86,6 +95,7 @@ impl StreamBody {
             rest,
             room: limit,
             stall,
+            patience: stall,
             timer: None,
             waiting: false,
             frames: 0,
@@ -173,7 +183,7 @@ impl StreamBody {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Ok(frame))) => {
-                self.waiting = false;
+                self.be_patient(&frame);
                 self.frames += 1;
                 // The trailer section is the last of a message, and nobody asks further.
                 self.ended |= frame.is_trailers();
@@ -207,15 +217,29 @@ impl StreamBody {
     /// The client owes a frame: wait for it, but not for ever. The timer is made the first time
     /// it is needed, and most content never needs one.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
-        let stall = self.stall;
+        let patience = self.patience;
         let timer = self
             .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         if !self.waiting {
-            timer.set(tokio::time::sleep(stall));
+            timer.set(tokio::time::sleep(patience));
             self.waiting = true;
         }
         timer.as_mut().poll(cx).map(|()| Some(Err(UploadFault::Stalled)))
+    }
+
+    /// A frame came: the wait for it is charged, and what it brings is credited.
+    fn be_patient(&mut self, frame: &Frame<Bytes>) {
+        if std::mem::take(&mut self.waiting)
+            && let Some(timer) = &self.timer
+        {
+            // The timer was set to end when the patience does.
+            let waited = (timer.deadline() - self.patience).elapsed();
+            self.patience = self.patience.saturating_sub(waited);
+        }
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        let earned = Duration::from_secs(bytes as u64) / SLOWEST;
+        self.patience = self.patience.saturating_add(earned).min(self.stall);
     }
 }
 

@@ -143,7 +143,7 @@ reasons! {
     UriTooLong = "uri-too-long", none;
     /// The request's fields are larger or more than `limits` allows.
     FieldsTooLarge = "fields-too-large", none;
-    /// The request's content stopped arriving for `limits.body_timeout`.
+    /// The request's content stopped arriving for `limits.body_timeout`, or trickled.
     RequestTimeout = "request-timeout", none;
     /// The client went away before its answer began, or a drain ran out of time.
     ClientLeft = "client-left", none;

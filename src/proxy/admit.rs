@@ -2,7 +2,7 @@
 //! loosens. Pure.
 
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 
 use super::problem::Refusal;
 use crate::config::Limits;
@@ -22,7 +22,14 @@ pub(super) fn check(
     if target_length(&head.uri) > limits.uri_bytes {
         return Err(Refusal::UriTooLong);
     }
+    if fields_length(&head.headers) > limits.header_bytes {
+        return Err(Refusal::FieldsTooLarge);
+    }
+    check_form(head)?;
     check_host(head)?;
+    if length.is_none() {
+        check_coding(&head.headers)?;
+    }
     if let (Some(limit), Some(length)) = (limits.request_body, length)
         && length > limit
     {
@@ -38,6 +45,35 @@ pub(super) fn check(
 fn target_length(uri: &Uri) -> usize {
     let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
     uri.path_and_query().map_or(0, |path| path.as_str().len()) + authority
+}
+
+/// The length of all field lines, in bytes, as they are usually written. The HTTP library bounds
+/// them together with the target only.
+fn fields_length(fields: &HeaderMap) -> usize {
+    let line =
+        |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
+    fields.iter().map(line).sum()
+}
+
+/// The authority alone is for CONNECT, `*` for OPTIONS (RFC 9112 §3.2.3, §3.2.4).
+fn check_form(head: &Parts) -> Result<(), Refusal> {
+    let path = head.uri.path();
+    if path.is_empty() || path == "*" && head.method != Method::OPTIONS {
+        return Err(Refusal::BadRequest);
+    }
+    Ok(())
+}
+
+/// Content of unknown length is in chunks and in nothing else, said once (RFC 9112 §6.1): codings
+/// that Larder does not know it cannot take off, and others may read several lines otherwise.
+fn check_coding(fields: &HeaderMap) -> Result<(), Refusal> {
+    let mut lines = fields.get_all(header::TRANSFER_ENCODING).iter();
+    let chunked = |line: &HeaderValue| line.as_bytes().eq_ignore_ascii_case(b"chunked");
+    match (lines.next(), lines.next()) {
+        (None, _) => Ok(()),
+        (Some(line), None) if chunked(line) => Ok(()),
+        (Some(_), _) => Err(Refusal::BadRequest),
+    }
 }
 
 /// Exactly one readable `Host`, equal to the authority of an absolute-form target

@@ -237,6 +237,11 @@ impl Lead {
         self.phase.send_replace(phase);
     }
 
+    /// The content, for whoever wants to know when nobody reads it any more.
+    pub fn content(&self) -> Arc<Stream> {
+        self.flight.stream.clone()
+    }
+
     /// Nobody joins from here on; those who follow go on.
     pub fn close(&self) {
         self.flights.leave(&self.flight);

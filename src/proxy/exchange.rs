@@ -104,6 +104,7 @@ impl Exchange {
         } else {
             Content::Unread(incoming)
         };
+        connection.note(head.version, matches!(body, Content::Unread(_)));
         let asked = RequestDirectives::scan(&head.headers);
         let own = asked.via.then_some(&proxy.pseudonym);
         let checked = admit::check(&head, length, &ruling.config.limits, own);

@@ -11,6 +11,7 @@ use super::keep::{make_place, spread};
 use super::lookup::Base;
 use super::order::{Fetched, Order};
 use super::partial;
+use crate::body::stream::Stream;
 use crate::fields::{connection, http_date};
 use crate::origin::{OriginBody, OriginError};
 use crate::policy::reuse::{Validity, stands_in};
@@ -25,17 +26,22 @@ impl Proxy {
         self.tasks.spawn(async move { proxy.fill(order, lead).await });
     }
 
-    async fn fill(self: Arc<Self>, mut order: Order, lead: Lead) {
+    async fn fill(self: Arc<Self>, order: Order, lead: Lead) {
+        let content = lead.content();
+        tokio::select! {
+            biased;
+            () = self.clone().fill_to_end(order, lead) => {}
+            () = self.one_orphan_too_many(&content) => {}
+        }
+    }
+
+    async fn fill_to_end(self: Arc<Self>, mut order: Order, lead: Lead) {
         loop {
             let sent = self.clock.now();
             let mark = self.log.mark(sent);
             order.base = order.base.take().and_then(|base| self.as_of_now(base));
             let (outgoing, conditional) = order.outgoing(&self);
-            let answered = tokio::select! {
-                biased;
-                answered = self.origin.forward(outgoing) => answered,
-                () = self.one_orphan_too_many(&lead) => return,
-            };
+            let answered = self.origin.forward(outgoing).await;
             let received = self.clock.now();
             self.account_origin(
                 order.rule(),
@@ -74,9 +80,10 @@ impl Proxy {
     /// Resolves when nobody waits for the fill any more and enough others are in the same state.
     ///
     /// A fill goes on without its client, since the cache wants its answer; but clients that ask and
-    /// leave must not pile up requests for the origin without bound.
-    async fn one_orphan_too_many(&self, lead: &Lead) {
-        lead.writer.abandoned().await;
+    /// leave must not pile up requests for the origin without bound, whether their answers have
+    /// begun or not.
+    async fn one_orphan_too_many(&self, content: &Stream) {
+        content.abandoned().await;
         if let Ok(_place) = self.orphans.fills.try_acquire() {
             std::future::pending::<()>().await;
         }

@@ -46,7 +46,7 @@ use crate::policy::Reason;
 use crate::policy::key::{KeyBody, KeyMaker, Keyed, Lookup};
 use crate::store::Memory;
 use crate::tasks::Tasks;
-use crate::telemetry::{AccessLogger, Metrics};
+use crate::telemetry::{AccessLogger, Metrics, Seldom};
 
 use collapse::Flights;
 use exchange::{Admission, Exchange, NotRead};
@@ -79,6 +79,8 @@ pub struct Proxy {
     orphans: Orphans,
     metrics: Arc<Metrics>,
     access: Arc<AccessLogger>,
+    /// Keeps the warning of a failing origin from filling the log.
+    failures: Seldom,
     clock: Clock,
     tasks: Tasks,
     /// Requests that Larder named itself so far.
@@ -149,6 +151,7 @@ impl Proxy {
             orphans,
             metrics: parts.metrics,
             access: parts.access,
+            failures: Seldom::default(),
             clock: parts.clock,
             tasks: parts.tasks,
             named: AtomicU64::new(0),
@@ -212,9 +215,10 @@ impl Proxy {
     /// The boxed rest of the way, for everything that has to wait.
     fn slow(self: &Arc<Self>, mut exchange: Exchange, step: Slow) -> Answering {
         let proxy = self.clone();
-        let (rule, started) = (exchange.rule.index, exchange.started);
+        let request = (exchange.rule.index, exchange.started);
         let expecting = exchange.expect_interim(&self.pseudonym);
-        Answering::later(self.clone(), rule, started, expecting, async move {
+        let asked = self.access.is_on().then(|| Box::new(self.asked(&exchange)));
+        Answering::later(self.clone(), request, asked, expecting, async move {
             match step {
                 Slow::Write => proxy.write(exchange).await,
                 Slow::Upgrade => proxy.upgrade(exchange).await,

@@ -105,6 +105,8 @@ impl Order {
             target: self.target.clone(),
             fields,
             body,
+            // With a field that overrides the method it would have passed by.
+            repeatable: true,
             response_timeout: self.rule().timeout,
             upgrade: false,
             interim: self.exchange.interim.clone(),

@@ -1,11 +1,12 @@
 //! From what happened to what is said of it: `Cache-Status`, metrics, the access log.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::Entry;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
 use super::Proxy;
 use super::exchange::Exchange;
@@ -156,8 +157,7 @@ impl Proxy {
             | ErrorKind::BadResponse
             | ErrorKind::BodyBroken
             | ErrorKind::Busy => {
-                let cause = std::error::Error::source(error).map(ToString::to_string);
-                tracing::warn!(rule = %exchange.rule.name, cause, "the origin failed: {error}");
+                self.warn_of_origin(&exchange.rule, error);
                 OutcomeKind::Error
             }
         };
@@ -165,9 +165,18 @@ impl Proxy {
         self.finish(exchange, response, Verdict::new(kind, Some(error.reason())))
     }
 
+    /// Once a second at most: metrics and access log have each failure.
+    fn warn_of_origin(&self, rule: &Rule, error: &OriginError) {
+        let Some(kept_back) = self.failures.may_say(self.clock.mono()) else {
+            return;
+        };
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::warn!(rule = %rule.name, cause, kept_back, "the origin failed: {error}");
+    }
+
     /// Accounts for a request whose client did not wait for the head of its answer.
-    pub(super) fn client_left(&self, rule: usize, started: Now) {
-        self.metrics.account(&Outcome {
+    pub(super) fn client_left(&self, rule: usize, started: Now, asked: Option<&Asked>) {
+        let outcome = Outcome {
             rule,
             kind: OutcomeKind::Refused,
             reason: Some(Reason::ClientLeft),
@@ -175,8 +184,27 @@ impl Proxy {
             stored: false,
             // Nobody got it; the nearest that HTTP has.
             status: StatusCode::REQUEST_TIMEOUT,
-            duration: self.clock.now().mono.since(started.mono),
-        });
+            duration: self.clock.mono().since(started.mono),
+        };
+        self.metrics.account(&outcome);
+        if let Some(asked) = asked
+            && self.access.wants(&outcome)
+        {
+            let line = self.access.open(&asked.line(&outcome, started));
+            self.access.close(line, 0, outcome.duration);
+        }
+    }
+
+    /// What is said of a request should its client leave.
+    pub(super) fn asked(&self, exchange: &Exchange) -> Asked {
+        Asked {
+            method: exchange.head.method.clone(),
+            uri: exchange.head.uri.clone(),
+            host: exchange.authority().to_owned(),
+            rule: exchange.rule.clone(),
+            peer: exchange.connection.peer(),
+            request_id: exchange.request_id(self).clone(),
+        }
     }
 
     /// The answer to a request that a defect ended; the panic's own message is on standard error.
@@ -187,9 +215,10 @@ impl Proxy {
     }
 
     /// The bytes to send where the HTTP library refused a request by itself.
-    pub(crate) fn refused_by_library(&self, status: StatusCode) -> Bytes {
+    pub(crate) fn refused_by_library(&self, status: StatusCode, peer: Option<IpAddr>) -> Bytes {
         let refusal = Refusal::of_status(status);
-        self.count_unmatched(refusal, OutcomeKind::Refused);
+        let outcome = self.count_unmatched(refusal, OutcomeKind::Refused);
+        self.log_unread(&outcome, peer);
         let status = refusal.status();
         let content = problem::content(status, refusal.reason());
         let mut bytes = format!(
@@ -205,8 +234,27 @@ impl Proxy {
         bytes.into()
     }
 
-    fn count_unmatched(&self, refusal: Refusal, kind: OutcomeKind) {
-        self.metrics.account(&Outcome {
+    /// The line of a request whose head could not be read.
+    fn log_unread(&self, outcome: &Outcome, peer: Option<IpAddr>) {
+        if !self.access.wants(outcome) {
+            return;
+        }
+        let now = self.clock.now();
+        let rule = self.ruling.load().config.rules.unmatched().clone();
+        let unread = Asked {
+            method: Method::from_bytes(b"-").unwrap_or_default(),
+            uri: Uri::from_static("*"),
+            host: String::new(),
+            rule,
+            peer,
+            request_id: self.new_request_id(),
+        };
+        let line = self.access.open(&unread.line(outcome, now));
+        self.access.close(line, 0, Duration::ZERO);
+    }
+
+    fn count_unmatched(&self, refusal: Refusal, kind: OutcomeKind) -> Outcome {
+        let outcome = Outcome {
             rule: usize::MAX,
             kind,
             reason: Some(refusal.reason()),
@@ -214,7 +262,9 @@ impl Proxy {
             stored: false,
             status: refusal.status(),
             duration: Duration::ZERO,
-        });
+        };
+        self.metrics.account(&outcome);
+        outcome
     }
 
     /// Counts one exchange with the origin.
@@ -229,7 +279,6 @@ impl Proxy {
     }
 
     fn line_at_end(&self, exchange: &Exchange, outcome: &Outcome, origin: Option<Duration>) -> LineAtEnd {
-        let peer = exchange.connection.peer();
         let line = self.access.open(&AccessLine {
             time: exchange.started.wall,
             outcome,
@@ -239,7 +288,7 @@ impl Proxy {
             host: exchange.authority(),
             rule: &exchange.rule.name,
             origin,
-            peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            peer: address(exchange.connection.peer()),
             request_id: exchange.request_id(self).to_str().unwrap_or("-"),
         });
         LineAtEnd::new(
@@ -249,6 +298,38 @@ impl Proxy {
             exchange.started.mono,
         )
     }
+}
+
+/// What the access log says of a request that gets no answer of the proxy.
+pub(super) struct Asked {
+    method: Method,
+    uri: Uri,
+    host: String,
+    rule: Arc<Rule>,
+    peer: Option<IpAddr>,
+    request_id: HeaderValue,
+}
+
+impl Asked {
+    fn line<'a>(&'a self, outcome: &'a Outcome, started: Now) -> AccessLine<'a> {
+        AccessLine {
+            time: started.wall,
+            outcome,
+            method: &self.method,
+            path: self.uri.path(),
+            query: self.uri.query(),
+            host: &self.host,
+            rule: &self.rule.name,
+            origin: None,
+            peer: address(self.peer),
+            request_id: self.request_id.to_str().unwrap_or("-"),
+        }
+    }
+}
+
+/// A client's address as the log has it; over a pipe in memory there is none.
+fn address(peer: Option<IpAddr>) -> IpAddr {
+    peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// Sets Larder's own member of `Cache-Status`: appended to the origin's and those of caches before

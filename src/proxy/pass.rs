@@ -128,6 +128,7 @@ impl Exchange {
             target: target.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
             fields,
             body,
+            repeatable: !self.asked.method_override,
             response_timeout: self.rule.timeout,
             upgrade: false,
             interim: self.interim.clone(),

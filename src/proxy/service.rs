@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 
 use super::Proxy;
+use super::outcome::Asked;
 use crate::body::Body;
 use crate::client::{ConnState, Expecting};
 use crate::clock::Now;
@@ -56,6 +57,8 @@ pub struct Later {
     proxy: Arc<Proxy>,
     rule: usize,
     started: Now,
+    /// What the access log says of the request; `None` where there is no such log.
+    asked: Option<Box<Asked>>,
     /// Whether it has come.
     done: bool,
     /// It has come, and lets interim answers go first.
@@ -67,7 +70,8 @@ pub struct Later {
 impl Drop for Later {
     fn drop(&mut self) {
         if !self.done {
-            self.proxy.client_left(self.rule, self.started);
+            self.proxy
+                .client_left(self.rule, self.started, self.asked.as_deref());
         }
     }
 }
@@ -79,8 +83,8 @@ impl Answering {
 
     pub(super) fn later(
         proxy: Arc<Proxy>,
-        rule: usize,
-        started: Now,
+        (rule, started): (usize, Now),
+        asked: Option<Box<Asked>>,
         expecting: Option<Expecting>,
         future: impl Future<Output = Response<Body>> + Send + 'static,
     ) -> Self {
@@ -89,6 +93,7 @@ impl Answering {
             proxy,
             rule,
             started,
+            asked,
             done: false,
             answer: None,
             expecting,

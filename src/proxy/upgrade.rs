@@ -38,6 +38,7 @@ impl Proxy {
         let verdict = Verdict::new(OutcomeKind::Bypass, Some(Reason::Upgrade));
         let mut response = match self.origin.forward(outgoing).await {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                exchange.connection.switch();
                 let switched = self.switch(&exchange, client, answer);
                 self.finish(&exchange, switched, verdict)
             }

@@ -3,23 +3,47 @@
 //! details, and sends the interim answers that the library does not.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::linger::Linger;
+use super::sweep::Registered;
+use super::transport::Transport;
 use crate::client::ConnState;
 
 /// Answers up to this size are copied together: one plain send costs less than a vectored one.
 const FLATTEN: usize = 8 * 1024;
 
-/// Told when the HTTP library refused a request by itself; returns the whole answer to send.
-pub(super) type OnRefusal = Arc<dyn Fn(http::StatusCode) -> Bytes + Send + Sync>;
+/// Told when the HTTP library refused a client's request by itself; returns the whole answer to
+/// send.
+pub(super) type OnRefusal = Arc<dyn Fn(http::StatusCode, Option<IpAddr>) -> Bytes + Send + Sync>;
+
+/// What a connection counts as.
+pub(super) struct Held {
+    /// Its place among those that are swept, drained and counted.
+    pub _registered: Registered,
+    /// Counts against `limits.connections`; given back when the connection only lingers.
+    pub permit: Option<OwnedSemaphorePermit>,
+    /// Where a place to linger comes from.
+    pub lingering: Arc<Semaphore>,
+}
+
+/// How far a connection's end has come.
+enum End {
+    Open,
+    /// Nothing more is written; what still arrives is dropped.
+    Lingering(Linger),
+    Over,
+}
 
 /// A client connection's bytes.
-pub struct ClientIo<T> {
+pub struct ClientIo<T: Transport> {
     inner: T,
     state: Arc<ConnState>,
     on_refusal: OnRefusal,
@@ -31,17 +55,16 @@ pub struct ClientIo<T> {
     swallowed: usize,
     /// Interim answers, partly sent.
     interim: Bytes,
-    /// Held as long as the connection lives, upgraded or not; counts against `limits.connections`.
-    _permit: Option<tokio::sync::OwnedSemaphorePermit>,
+    /// Whether the library has read since it last wrote: mostly because it waits for a request again.
+    resting: bool,
+    /// How it ends.
+    end: End,
+    /// Held as long as the connection lives, upgraded or not.
+    held: Held,
 }
 
-impl<T> ClientIo<T> {
-    pub(super) fn new(
-        inner: T,
-        state: Arc<ConnState>,
-        on_refusal: OnRefusal,
-        permit: Option<tokio::sync::OwnedSemaphorePermit>,
-    ) -> Self {
+impl<T: Transport> ClientIo<T> {
+    pub(super) fn new(inner: T, state: Arc<ConnState>, on_refusal: OnRefusal, held: Held) -> Self {
         Self {
             inner,
             state,
@@ -50,14 +73,17 @@ impl<T> ClientIo<T> {
             instead: Bytes::new(),
             swallowed: 0,
             interim: Bytes::new(),
-            _permit: permit,
+            resting: true,
+            end: End::Open,
+            held,
         }
     }
 
     /// If `bytes` is the library's own refusal of a request that never reached the proxy, prepares
     /// the answer to send in its place.
     fn replace_refusal(&mut self, bytes: &[u8]) {
-        if self.state.owes_answer() || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
+        let ours = self.state.owes_answer() || self.state.is_switched();
+        if ours || !bytes.starts_with(b"HTTP/1.1 4") || !bytes.ends_with(b"\r\n\r\n") {
             return;
         }
         let status = bytes
@@ -69,12 +95,12 @@ impl<T> ClientIo<T> {
         if status == http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE && !line_seen {
             status = http::StatusCode::URI_TOO_LONG;
         }
-        self.instead = (self.on_refusal)(status);
+        self.instead = (self.on_refusal)(status, self.state.peer());
         self.swallowed = bytes.len();
     }
 }
 
-impl<T: AsyncWrite + Unpin> ClientIo<T> {
+impl<T: Transport> ClientIo<T> {
     /// Sends what stands in place of a refusal; then reports the refusal's own bytes as sent.
     fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         while !self.instead.is_empty() {
@@ -112,7 +138,8 @@ impl<T: AsyncWrite + Unpin> ClientIo<T> {
         }
     }
 
-    fn note(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn note(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.resting = false;
         match &polled {
             Poll::Ready(_) => self.state.bytes_written(),
             Poll::Pending => self.state.write_blocked(),
@@ -121,13 +148,14 @@ impl<T: AsyncWrite + Unpin> ClientIo<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for ClientIo<T> {
+impl<T: Transport> AsyncRead for ClientIo<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        self.resting |= !self.state.owes_answer();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         if let Some(new) = buf.filled().get(before..)
             && !new.is_empty()
@@ -138,7 +166,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for ClientIo<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for ClientIo<T> {
+impl<T: Transport> AsyncWrite for ClientIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         ready!(this.poll_begun(cx))?;
@@ -191,6 +219,43 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ClientIo<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.state.must_fail() {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            match &mut this.end {
+                End::Open => {
+                    ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+                    this.end = this.after_last_byte();
+                }
+                End::Lingering(linger) => {
+                    ready!(linger.poll(&mut this.inner, cx));
+                    this.end = End::Over;
+                }
+                End::Over => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+impl<T: Transport> ClientIo<T> {
+    /// What follows once all has been written that will be.
+    fn after_last_byte(&mut self) -> End {
+        let at_rest = self.resting && !self.state.may_have_unread_content();
+        if at_rest || self.state.is_switched() {
+            return End::Over;
+        }
+        // Whoever waits for a connection need not wait for this.
+        self.held.permit = None;
+        Linger::begin(&self.held.lingering).map_or(End::Over, End::Lingering)
+    }
+}
+
+impl<T: Transport> Drop for ClientIo<T> {
+    fn drop(&mut self) {
+        if self.state.must_fail() {
+            self.inner.fail_at_end();
+        }
     }
 }

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::io::{ClientIo, OnRefusal};
+use super::io::{ClientIo, Held, OnRefusal};
+use super::linger;
 use super::sweep::{Registry, sweep};
+use super::transport::Transport;
 use crate::client::{ConnState, Wish};
 use crate::clock::Clock;
 use crate::config::Limits;
@@ -37,6 +38,8 @@ pub struct Server {
     registry: Arc<Registry>,
     /// One permit a connection; bounds `limits.connections`.
     room: Arc<Semaphore>,
+    /// One place a connection that only waits for its client to stop sending.
+    lingering: Arc<Semaphore>,
     on_refusal: OnRefusal,
 }
 
@@ -56,13 +59,14 @@ impl Server {
         tasks.detach(sweep(Arc::downgrade(&registry), clock, limits.clone()));
         let room = Arc::new(Semaphore::new(limits.connections));
         let refusing = proxy.clone();
-        let on_refusal: OnRefusal = Arc::new(move |status| refusing.refused_by_library(status));
+        let on_refusal: OnRefusal = Arc::new(move |status, peer| refusing.refused_by_library(status, peer));
         Self {
             proxy,
             limits,
             tasks,
             registry,
             room,
+            lingering: Arc::new(Semaphore::new(linger::PLACES)),
             on_refusal,
         }
     }
@@ -144,20 +148,20 @@ impl Server {
     }
 
     /// Serves one connection over any transport in the background.
-    pub fn spawn<T>(&self, io: T, peer: Option<IpAddr>, permit: Option<OwnedSemaphorePermit>)
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub fn spawn<T: Transport>(&self, io: T, peer: Option<IpAddr>, permit: Option<OwnedSemaphorePermit>) {
         let state = Arc::new(ConnState::new(peer, self.registry.clock.clone()));
-        let registered = self.registry.add(state.clone());
-        let io = ClientIo::new(io, state.clone(), self.on_refusal.clone(), permit);
+        let held = Held {
+            _registered: self.registry.add(state.clone()),
+            permit,
+            lingering: self.lingering.clone(),
+        };
+        let io = ClientIo::new(io, state.clone(), self.on_refusal.clone(), held);
         let service = ConnService::new(self.proxy.clone(), state.clone());
         let connection = self
             .builder()
             .serve_connection(TokioIo::new(io), service)
             .with_upgrades();
         self.tasks.spawn(async move {
-            let _registered = registered;
             if let Err(error) = (Serve {
                 connection: pin!(connection),
                 state,
@@ -215,10 +219,7 @@ struct Serve<'c, C> {
 
 type Connection<T> = http1::UpgradeableConnection<TokioIo<ClientIo<T>>, ConnService>;
 
-impl<T> Future for Serve<'_, Connection<T>>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+impl<T: Transport> Future for Serve<'_, Connection<T>> {
     type Output = hyper::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -236,10 +237,7 @@ where
     }
 }
 
-impl<T> Serve<'_, Connection<T>>
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+impl<T: Transport> Serve<'_, Connection<T>> {
     /// Begins the connection's end where a drain asks for it; `true` if it did so now.
     ///
     /// A connection of which nothing was read yet would be closed at once, and its client reset if

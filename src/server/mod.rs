@@ -2,9 +2,12 @@
 
 mod descriptors;
 mod io;
+mod linger;
 mod listener;
 mod sweep;
+mod transport;
 
 pub use descriptors::make_room;
 pub use io::ClientIo;
 pub use listener::Server;
+pub use transport::Transport;

@@ -191,9 +191,31 @@ mod tests {
     #[test]
     fn a_kept_connection_may_rest_for_the_idle_timeout_and_no_longer() {
         let (_, state) = connection();
+        state.bytes_read(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         drop(state.begin());
         assert!(!too_long(state.waits(75_001), &limits()));
         assert!(too_long(state.waits(75_002), &limits()));
+    }
+
+    #[test]
+    fn bytes_behind_a_whole_request_are_a_head_unless_it_has_content() {
+        let head: &[&[u8]] = &[b"GET / HTTP/1.1\r\nHost: a\r\n\r", b"\n"];
+        let table: &[(&[&[u8]], bool, bool)] = &[
+            (head, false, false),
+            (&[b"GET / HTTP/1.1\nHost: a\n\n"], false, false),
+            (&[b"GET / HTTP/1.1\r\nHost: a\r\n\r\nG"], false, true),
+            (&[b"POST / HTTP/1.1\r\nHost: a\r\n\r\nG"], true, false),
+        ];
+        for (reads, has_content, is_head) in table {
+            let (_, state) = connection();
+            let busy = state.begin();
+            state.note(http::Version::HTTP_11, *has_content);
+            for bytes in *reads {
+                state.bytes_read(bytes);
+            }
+            drop(busy);
+            assert_eq!(too_long(state.waits(10_002), &limits()), *is_head, "{reads:?}");
+        }
     }
 
     #[test]

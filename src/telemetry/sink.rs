@@ -1,4 +1,5 @@
-//! The writer behind the access log: a thread of its own, so that no request waits for a reader.
+//! The writer behind both logs: a thread of its own for each, so that no request waits for a
+//! reader.
 //!
 //! Lines gather in one buffer; the thread takes it whole and writes it with one system call, a
 //! few times a second or when it is full. A reader that is too slow costs lines, which are
@@ -28,9 +29,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The end waits no longer than this for a reader that does not read.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Lines to standard output from a thread of its own: a reader that is too slow costs lines,
+/// Lines to a standard stream from a thread of its own: a reader that is too slow costs lines,
 /// which are counted, never the requests that wrote them.
-pub struct StdoutSink {
+pub struct StreamSink {
     /// Where lines go.
     pub sink: Sink,
     /// How many lines were dropped so far.
@@ -39,23 +40,32 @@ pub struct StdoutSink {
     pub guard: SinkGuard,
 }
 
-impl StdoutSink {
-    /// Starts the thread.
+impl StreamSink {
+    /// Starts the thread that writes to standard output.
     ///
     /// # Errors
     /// The system gives no thread, or no second descriptor for standard output.
-    pub fn start() -> std::io::Result<Self> {
+    pub fn stdout() -> std::io::Result<Self> {
         // A descriptor of its own: a write that a stuck reader holds up would keep the lock of
         // `stdout()`, and the process, which flushes that at its end, would never end.
         let out = std::io::stdout().as_fd().try_clone_to_owned()?;
-        Self::onto(File::from(out))
+        Self::onto(File::from(out), "access-log")
     }
 
-    fn onto(out: impl Write + Send + 'static) -> std::io::Result<Self> {
+    /// The same for standard error, whose lock is kept free for panics and last words.
+    ///
+    /// # Errors
+    /// As for [`StreamSink::stdout`].
+    pub fn stderr() -> std::io::Result<Self> {
+        let out = std::io::stderr().as_fd().try_clone_to_owned()?;
+        Self::onto(File::from(out), "log")
+    }
+
+    fn onto(out: impl Write + Send + 'static, name: &str) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let (filled, asked, written) = (queue.clone(), queue.clone(), queue.clone());
         std::thread::Builder::new()
-            .name("access-log".to_owned())
+            .name(name.to_owned())
             .spawn(move || written.write_to(out))?;
         Ok(Self {
             sink: Arc::new(move |line| filled.push(line)),
@@ -65,9 +75,9 @@ impl StdoutSink {
     }
 }
 
-impl std::fmt::Debug for StdoutSink {
+impl std::fmt::Debug for StreamSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StdoutSink")
+        f.debug_struct("StreamSink")
             .field("dropped", &(self.dropped)())
             .finish_non_exhaustive()
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Answer, TestLarder, TestOrigin};
+use crate::support::{Answer, Client, TestLarder, TestOrigin};
 
 const RULES: &str = "rules:
   - { name: item, match: 'GET /items/{id}', ttl: 1h, tags: ['item:{id}'] }
@@ -280,4 +280,30 @@ async fn no_path_key_or_user_is_ever_a_label() {
     larder.request("SECRET-METHOD", "/x", &[], b"").await;
     let metrics = larder.admin_get("/metrics").await;
     assert!(!metrics.text().to_lowercase().contains("secret"));
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_do_not_keep_the_probes_out() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start("", &origin).await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(Client::connect(larder.admin_address()).await);
+    }
+    assert_eq!(larder.admin_get("/livez").await.status, 200);
+    silent[0].closed().await;
+}
+
+#[tokio::test]
+async fn a_purge_has_a_bounded_number_of_items() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start("", &origin).await;
+    let items = |number: usize| {
+        let tags: Vec<String> = (0..number).map(|n| format!("\"{n}\"")).collect();
+        format!(r#"{{"dry_run": true, "tags": [{}]}}"#, tags.join(","))
+    };
+    assert_eq!(larder.purge(&items(1_000)).await.status, 200);
+    let refused = larder.purge(&items(1_001)).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("1000"), "{}", refused.text());
 }

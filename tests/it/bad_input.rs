@@ -58,6 +58,24 @@ async fn a_malformed_request_gets_400_and_a_closed_connection() {
             "chunked not last",
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\nabc",
         ),
+        (
+            "two codings",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        ),
+        (
+            "two lines of codings",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "the same coding twice",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "authority for a target",
+            "POST a:80 HTTP/1.1\r\nHost: a:80\r\nContent-Length: 0\r\n\r\n",
+        ),
+        ("name for a target", "GET a HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ("star for a target", "GET * HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("bad target", "GET nonsense HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("TLS", "\x16\x03\x01\x02\0\x01\0\x01\r\n\r\n"),
         ("bad method", "G=T / HTTP/1.1\r\nHost: a\r\n\r\n"),

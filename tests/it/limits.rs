@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Broken, TestLarder, TestOrigin};
+use crate::support::{Broken, TestLarder, TestOrigin, Wire, within};
 
 fn limits(text: &str) -> String {
     format!("limits: {{ {text} }}\nrules:\n  - {{ match: 'GET /**', ttl: 1h }}\n")
@@ -183,4 +183,93 @@ async fn the_memory_tier_keeps_within_its_budget() {
     assert!(larder.metric("larder_memory_evictions_total", &[]).await > 200.0);
     assert_eq!(larder.metric("larder_memory_in_flight_bytes", &[]).await, 0.0);
     larder.advance(Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn fields_are_bounded_by_themselves_however_long_a_target_may_be() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start(&limits("header_bytes: 1KiB, uri_bytes: 60KiB"), &origin).await;
+    for (length, status) in [(500, 200), (2_000, 431)] {
+        let wide = "x".repeat(length);
+        let answer = larder.get_with("/x", &[("X", &wide)]).await;
+        assert_eq!(answer.status, status, "{length}: {}", answer.text());
+    }
+    let long = format!("/{}", "x".repeat(2_000));
+    assert_eq!(larder.get(&long).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_partial_head_behind_a_whole_request_has_no_longer_than_one_alone() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::build(&limits("header_timeout: 500ms, idle_timeout: 1h"), &origin)
+        .start()
+        .await;
+    for (first, second) in [
+        ("GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /y HTT", ""),
+        ("GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "GET /y HTT"),
+    ] {
+        let hold = origin.hold("/x");
+        let mut client = larder.connect().await;
+        client.send(first).await;
+        origin.seen("/x", 1).await;
+        client.send(second).await;
+        hold.release();
+        assert_eq!(client.response().await.status, 200);
+        client.closed().await;
+        larder.purge(r#"{"all": true}"#).await;
+    }
+    let mut resting = larder.connect().await;
+    for _ in 0..2 {
+        assert_eq!(resting.get("/x").await.status, 200);
+        let ended = tokio::time::timeout(Duration::from_millis(1_200), resting.wire().readable()).await;
+        assert!(ended.is_err(), "a connection at rest keeps its own limit");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_whole_although_the_request_was_not_read() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let larder = TestLarder::before(&url, "").await;
+    let mut client = larder.connect().await;
+    client
+        .send("POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n")
+        .await;
+    let mut origin = Wire::from(listener.accept().await.unwrap().0);
+    within("the request", origin.head()).await.unwrap();
+    let length = 1_000_000;
+    let answer = format!(
+        "HTTP/1.1 401 No\r\nContent-Length: {length}\r\n\r\n{}",
+        "e".repeat(length)
+    );
+    origin.write(answer.as_bytes()).await.unwrap();
+    // Larder has passed on all of the answer that it will, and takes no more of the request.
+    while within("Larder's end", origin.readable()).await == Ok(true) {
+        origin.discard().await;
+    }
+    client.try_send(vec![b'x'; 300_000]).await;
+    let answer = client.response_to("POST").await.complete();
+    assert_eq!((answer.status, answer.content.len()), (401, length));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_on_after_its_answer_is_ended() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start(&limits("request_body: 1KiB"), &origin).await;
+    let mut client = larder.connect().await;
+    client
+        .send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n")
+        .await;
+    assert_eq!(client.response_to("POST").await.status, 413);
+    within("the connection's end", async {
+        while client.try_send(vec![b'x'; 10_000]).await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    larder
+        .until("no connection", async |larder| {
+            larder.metric("larder_connections", &[("side", "client")]).await == 0.0
+        })
+        .await;
 }

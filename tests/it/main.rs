@@ -13,6 +13,7 @@
 
 mod support;
 
+mod access;
 mod admin;
 mod bad_input;
 mod collapse;

@@ -475,3 +475,18 @@ async fn a_low_soft_limit_of_open_files_is_raised_to_what_its_connections_need()
         clients.push(client);
     }
 }
+
+#[tokio::test]
+async fn a_standard_error_that_nobody_reads_stops_nothing() {
+    let origin = TestOrigin::start().await;
+    let yaml = "log: { level: debug }\nrules:\n  - { match: 'GET /**', ttl: 1h }\n";
+    let larder = LarderProcess::start_unheard(yaml, &origin.url()).await;
+    // Each is a line of some 200 bytes; a pipe holds 65,536.
+    for n in 0..1_000 {
+        let mut client = larder.connect().await;
+        client.send("nonsense\r\n\r\n").await;
+        assert_eq!(client.response().await.status, 400, "request {n}");
+    }
+    assert_eq!(larder.get("/x").await.status, 200);
+    assert_eq!(larder.admin_get("/livez").await.status, 200);
+}

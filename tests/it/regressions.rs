@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder::origin::{Connect, Connecting, Io};
 
-use crate::support::{Answer, Client, End, Gate, LarderBuilder, TestLarder, TestOrigin};
+use crate::support::{Answer, Client, End, Gate, LarderBuilder, Step, TestLarder, TestOrigin};
 
 const HOUR: &str = "rules:\n  - { name: all, match: 'GET /**', ttl: 1h }\n";
 
@@ -384,6 +384,20 @@ async fn a_write_that_names_more_than_can_be_listed_drops_everything() {
 }
 
 #[tokio::test]
+async fn a_get_that_a_field_turns_into_a_post_reaches_the_origin_once() {
+    let origin = TestOrigin::start().await;
+    origin.on("/buy", |_| Answer::raw(""));
+    let larder = TestLarder::start(HOUR, &origin).await;
+    let overriding: &[(&str, &str)] = &[("X-HTTP-Method-Override", "POST")];
+    for (fields, tries) in [(&[][..], 2), (overriding, 1)] {
+        larder.get("/warm").await;
+        let before = origin.count("/buy");
+        assert_eq!(larder.get_with("/buy", fields).await.status, 502);
+        assert_eq!(origin.count("/buy") - before, tries, "{fields:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_with_more_tags_than_can_be_listed_is_not_stored() {
     let origin = TestOrigin::start().await;
     let yaml = "limits: { tags: 1000 }
@@ -575,4 +589,80 @@ rules:
     client.send("0\r\n\r\n").await;
     hold.release();
     assert_eq!(client.response_to("POST").await.reason(), "body-too-large");
+}
+
+#[tokio::test]
+async fn clients_that_leave_within_the_content_do_not_fill_the_origins_places() {
+    let origin = TestOrigin::start().await;
+    let gate = Gate::shut();
+    let waits = gate.clone();
+    origin.on("/drip/*", move |_| {
+        Answer::status(200).chunk("begun").wait(&waits).chunk("done")
+    });
+    let few = format!("origin: {{ url: '${{ORIGIN}}', max_connections: 4 }}\n{HOUR}");
+    let larder = TestLarder::start(&few, &origin).await;
+    for n in 0..4 {
+        let mut client = larder.connect().await;
+        client.send_request("GET", &format!("/drip/{n}"), &[], b"").await;
+        assert_eq!(client.head().await.0, 200);
+        client.reset();
+    }
+    // Sooner than an answer counts as silent.
+    let waits = tokio::time::timeout(Duration::from_secs(5), larder.get("/who-waits"));
+    assert_eq!(waits.await.expect("a place").status, 200);
+    gate.open();
+    larder
+        .until("two of the answers to be stored", async |larder| {
+            larder.metric("larder_stored_total", &[]).await >= 3.0
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uncached_answer_that_falls_silent_ends_and_frees_its_place() {
+    let origin = TestOrigin::unbound();
+    let silent = |kind| Answer::ok("half").announcing(100).field("Content-Type", kind);
+    origin.on("/page", move |_| silent("text/html").then(Step::Never));
+    origin.on("/events", move |_| silent("text/event-stream").then(Step::Never));
+    let one = "origin: { url: 'http://127.0.0.1:9', max_connections: 1, response_timeout: 60s }\n";
+    let larder = in_memory(one, &origin).await;
+    let mut events = client(&larder, 1024);
+    events.send_request("GET", "/events", &[], b"").await;
+    assert_eq!(events.head().await.0, 200);
+
+    let mut page = client(&larder, 1024);
+    page.send_request("GET", "/page", &[], b"").await;
+    assert_eq!(page.head().await.0, 200);
+    assert_eq!(page.piece().await.unwrap().unwrap(), "half");
+    tokio::time::sleep(Duration::from_secs(59)).await;
+    let begun = tokio::time::Instant::now();
+    assert!(matches!(page.rest().await.1, End::Broken(_)));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(client(&larder, 1024).get("/next").await.status, 200);
+
+    assert_eq!(events.piece().await.unwrap().unwrap(), "half");
+    let more = tokio::time::timeout(Duration::from_secs(20), events.piece()).await;
+    assert!(more.is_err(), "events may be silent for longer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_trickles_ends_and_a_slow_honest_one_arrives() {
+    let origin = TestOrigin::unbound();
+    let larder = in_memory(HOUR, &origin).await;
+    let upload = async |length: usize, piece: usize| {
+        let mut client = client(&larder, 64 << 10);
+        let head = format!("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        client.send(head).await;
+        for _ in 0..length / piece {
+            if !client.try_send(vec![b'x'; piece]).await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(20)).await;
+        }
+        client.response_to("POST").await
+    };
+    let trickled = upload(10, 1).await;
+    assert_eq!(trickled.status, 408, "{}", trickled.text());
+    assert_eq!(upload(150_000, 5_000).await.status, 200);
+    assert_eq!(origin.requests("/up").last().unwrap().content.len(), 150_000);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use crate::support::{Answer, End, Gate, Step, TestLarder, TestOrigin, Wire, within};
+use crate::support::{Answer, Broken, End, Gate, Step, TestLarder, TestOrigin, Wire, within};
 
 #[tokio::test]
 async fn answers_of_one_connection_keep_their_order_and_the_connection() {
@@ -349,4 +349,26 @@ async fn what_follows_an_early_answer_is_never_taken_for_a_request() {
     assert_eq!(head.start, "GET /next HTTP/1.1", "on a connection of its own");
     next.write(b"HTTP/1.1 204 Fine\r\n\r\n").await.unwrap();
     assert_eq!(again.await.unwrap().status, 204);
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_never_takes_a_part_for_the_whole() {
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start("", &origin).await;
+    for (path, stored) in [("/kept", "max-age=60"), ("/passed", "no-store")] {
+        let gate = Gate::shut();
+        let waits = gate.clone();
+        origin.on(path, move |_| {
+            let begun = Answer::status(200).field("Cache-Control", stored).chunk("half");
+            begun.wait(&waits).close()
+        });
+        let mut client = larder.connect().await;
+        client
+            .send(format!("GET {path} HTTP/1.0\r\nHost: a\r\n\r\n"))
+            .await;
+        assert_eq!(client.head().await.0, 200);
+        assert_eq!(client.piece().await.unwrap().unwrap(), "half");
+        gate.open();
+        assert_eq!(client.rest().await.1, End::Broken(Broken::Reset), "{path}");
+    }
 }

@@ -75,6 +75,32 @@ async fn a_websocket_passes_both_ways_and_its_end_passes_too() {
 }
 
 #[tokio::test]
+async fn bytes_that_look_like_a_refusal_pass_a_tunnel_untouched() {
+    let (larder, listener) = pair().await;
+    let mut client = larder.connect().await;
+    let mut origin = upgraded(&mut client, &listener).await;
+    let peers = "HTTP/1.1 404 by a peer\r\n\r\n";
+    for _ in 0..2 {
+        origin.write(peers.as_bytes()).await.unwrap();
+        assert_eq!(read(client.wire(), peers.len() as u64).await, peers);
+    }
+}
+
+#[tokio::test]
+async fn an_open_websocket_counts_as_a_connection_until_it_ends() {
+    let (larder, listener) = pair().await;
+    let mut client = larder.connect().await;
+    let origin = upgraded(&mut client, &listener).await;
+    let open = async |larder: &TestLarder| larder.metric("larder_connections", &[("side", "client")]).await;
+    client.send("ping").await;
+    assert_eq!(open(&larder).await, 1.0);
+    drop((client, origin));
+    larder
+        .until("no connection", async |larder| open(larder).await == 0.0)
+        .await;
+}
+
+#[tokio::test]
 async fn an_open_websocket_does_not_hold_up_a_drain() {
     let (larder, listener) = pair().await;
     let mut client = larder.connect().await;

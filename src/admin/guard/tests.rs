@@ -18,7 +18,9 @@ fn parts(mut builder: http::request::Builder, fields: &[(&str, &str)]) -> Parts 
 
 fn status(token: Option<&str>, peer: IpAddr, request: &Parts) -> u16 {
     let token = token.map(|token| Secret(token.to_owned()));
-    admit(token.as_ref(), peer, request).map_or_else(|problem| problem.status.as_u16(), |()| 200)
+    let local = Some(LOOPBACK);
+    admit(token.as_ref(), Ends { peer, local }, request)
+        .map_or_else(|problem| problem.status.as_u16(), |()| 200)
 }
 
 #[test]
@@ -72,10 +74,30 @@ fn without_a_token_other_machines_are_refused() {
 }
 
 #[test]
+fn without_a_token_an_address_that_others_reach_is_refused() {
+    let request = get(&[("host", "localhost")]);
+    for (local, refused) in [("127.0.0.1", false), ("::1", false), ("10.1.2.3", true)] {
+        let ends = Ends {
+            peer: LOOPBACK,
+            local: local.parse().ok(),
+        };
+        assert_eq!(admit(None, ends, &request).is_err(), refused, "{local}");
+    }
+    let ends = Ends {
+        peer: LOOPBACK,
+        local: None,
+    };
+    assert!(admit(None, ends, &request).is_err());
+}
+
+#[test]
 fn what_speaks_for_someone_else_is_refused_even_from_this_machine() {
     let rows: &[&[(&str, &str)]] = &[
         &[("host", "localhost"), ("x-forwarded-for", "127.0.0.1")],
         &[("host", "localhost"), ("forwarded", "for=127.0.0.1")],
+        &[("host", "localhost"), ("via", "1.1 somebody")],
+        &[("host", "localhost"), ("x-forwarded-host", "admin.test")],
+        &[("host", "localhost"), ("x-envoy-internal", "true")],
         &[("host", "localhost"), ("origin", "http://localhost")],
         &[("host", "localhost"), ("origin", "null")],
         &[("host", "localhost"), ("sec-fetch-site", "cross-site")],

@@ -282,6 +282,7 @@ pub(super) fn request(method: Method, body: RequestBody) -> Outgoing {
         target,
         fields,
         body,
+        repeatable: true,
         response_timeout: None,
         upgrade: false,
         interim: None,

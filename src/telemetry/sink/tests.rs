@@ -24,9 +24,9 @@ impl Write for Pipe {
     }
 }
 
-fn free_pipe() -> (StdoutSink, Receiver<Vec<u8>>) {
+fn free_pipe() -> (StreamSink, Receiver<Vec<u8>>) {
     let (written, writes) = channel();
-    let sink = StdoutSink::onto(Pipe { written, open: None }).unwrap();
+    let sink = StreamSink::onto(Pipe { written, open: None }, "test").unwrap();
     (sink, writes)
 }
 
@@ -91,10 +91,13 @@ fn lines_of_many_threads_stay_whole() {
 fn a_reader_that_stops_costs_lines_and_no_memory_and_no_waiting() {
     let (written, writes) = channel();
     let (opener, open) = channel();
-    let log = StdoutSink::onto(Pipe {
-        written,
-        open: Some(open),
-    })
+    let log = StreamSink::onto(
+        Pipe {
+            written,
+            open: Some(open),
+        },
+        "test",
+    )
     .unwrap();
     let line = format!("{}\n", "x".repeat(1_023));
     // Twice what waits and what may be on its way: less cannot be dropped.
@@ -112,10 +115,13 @@ fn a_reader_that_stops_costs_lines_and_no_memory_and_no_waiting() {
 fn the_end_does_not_wait_for_a_reader_that_never_reads() {
     let (written, _writes) = channel();
     let (opener, open) = channel();
-    let log = StdoutSink::onto(Pipe {
-        written,
-        open: Some(open),
-    })
+    let log = StreamSink::onto(
+        Pipe {
+            written,
+            open: Some(open),
+        },
+        "test",
+    )
     .unwrap();
     (log.sink)("stuck\n");
     drop(log.guard);
@@ -142,7 +148,7 @@ impl Write for Broken {
 
 #[test]
 fn what_could_not_be_written_is_counted() {
-    let log = StdoutSink::onto(Broken(5, ErrorKind::BrokenPipe)).unwrap();
+    let log = StreamSink::onto(Broken(5, ErrorKind::BrokenPipe), "test").unwrap();
     for line in ["one\n", "two\n", "three\n"] {
         (log.sink)(line);
     }
@@ -168,7 +174,7 @@ fn an_interrupted_or_full_pipe_is_tried_again() {
     }
     let written = Arc::new(Mutex::new(Vec::new()));
     let kinds = vec![ErrorKind::Interrupted, ErrorKind::WouldBlock];
-    let log = StdoutSink::onto(Fickle(kinds, written.clone())).unwrap();
+    let log = StreamSink::onto(Fickle(kinds, written.clone()), "test").unwrap();
     (log.sink)("whole\n");
     drop(log.guard);
     assert_eq!(*written.lock(), b"whole\n");

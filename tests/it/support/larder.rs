@@ -8,6 +8,7 @@ use larder::app::{App, Options};
 use larder::clock::Clock;
 use larder::config::Config;
 use larder::origin::Connect;
+use larder::telemetry::Sink;
 use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 
@@ -29,6 +30,7 @@ pub struct LarderBuilder {
     config: Config,
     clock: Clock,
     connect: Option<Arc<dyn Connect>>,
+    access_log: Sink,
 }
 
 impl LarderBuilder {
@@ -37,7 +39,15 @@ impl LarderBuilder {
             config,
             clock: Clock::system(),
             connect: None,
+            access_log: Arc::new(|_line| {}),
         }
+    }
+
+    /// Has the lines of the access log gathered in `lines`.
+    pub fn log_to(mut self, lines: &Arc<Mutex<Vec<String>>>) -> LarderBuilder {
+        let lines = lines.clone();
+        self.access_log = Arc::new(move |line| lines.lock().push(line.to_owned()));
+        self
     }
 
     /// Larder before an origin that is reached by other means than a socket.
@@ -71,6 +81,7 @@ impl LarderBuilder {
         let options = Options {
             clock: self.clock.clone(),
             connect: self.connect,
+            access_log: self.access_log,
             ..Options::default()
         };
         let app = App::start(self.config, options).await.expect("Larder starts");
@@ -257,6 +268,11 @@ impl TestLarder {
     /// The sum of a counter over all its series that carry every one of `labels`.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         metric(self.admin_get("/metrics").await.text(), name, labels)
+    }
+
+    /// Where the admin port is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
     }
 
     /// What answers under way take of the memory, bytes; asked without a socket.

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -59,10 +59,23 @@ pub fn config_file(yaml: &str) -> (TempDir, PathBuf) {
 impl LarderProcess {
     /// Starts it before the origin at `url` and waits until it says that it is up.
     pub async fn start(yaml: &str, url: &str) -> LarderProcess {
+        LarderProcess::heard(yaml, url, lines_of).await
+    }
+
+    /// The same, but nobody reads its standard error after the first line.
+    pub async fn start_unheard(yaml: &str, url: &str) -> LarderProcess {
+        LarderProcess::heard(yaml, url, first_line_of).await
+    }
+
+    async fn heard(
+        yaml: &str,
+        url: &str,
+        hear: fn(ChildStderr) -> mpsc::UnboundedReceiver<String>,
+    ) -> LarderProcess {
         let (directory, path) = config_file(&whole_yaml(yaml, url));
         let mut command = larder(&["serve", "--config"]);
         command.arg(path);
-        LarderProcess::up(command, directory).await
+        LarderProcess::up(command, directory, hear).await
     }
 
     /// The same under `ulimit`, such as `-n 48`.
@@ -73,23 +86,27 @@ impl LarderProcess {
         command.args(["-c", &line, "sh", env!("CARGO_BIN_EXE_larder")]);
         command.args(["serve", "--config"]).arg(path);
         command.env_clear().stdin(Stdio::null());
-        LarderProcess::up(command, directory).await
+        LarderProcess::up(command, directory, lines_of).await
     }
 
     /// Starts it with flags alone, where there is no file.
     pub async fn start_bare(arguments: &[&str]) -> LarderProcess {
         let directory = tempfile::tempdir().expect("a directory");
-        LarderProcess::up(larder(arguments), directory).await
+        LarderProcess::up(larder(arguments), directory, lines_of).await
     }
 
-    async fn up(mut command: Command, directory: TempDir) -> LarderProcess {
+    async fn up(
+        mut command: Command,
+        directory: TempDir,
+        hear: fn(ChildStderr) -> mpsc::UnboundedReceiver<String>,
+    ) -> LarderProcess {
         let mut child = command
             .current_dir(directory.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        let mut lines = lines_of(child.stderr.take().expect("its standard error"));
+        let mut lines = hear(child.stderr.take().expect("its standard error"));
         let output = lines_of(child.stdout.take().expect("its standard output"));
         // Warnings about what it was given may come before.
         let first = within("the first log line", async {
@@ -257,6 +274,20 @@ pub(super) fn signal(child: &Child, name: &str) {
 pub(super) fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
+}
+
+/// One line; the rest stays in the pipe, which stays open for as long as the test runs.
+fn first_line_of(pipe: ChildStderr) -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        let mut pipe = BufReader::with_capacity(1, pipe);
+        let mut line = String::new();
+        if pipe.read_line(&mut line).is_ok() {
+            let _ = sender.send(line);
+        }
+        std::thread::park();
+    });
+    lines
 }
 
 /// Lines as they come, read by a thread so that the child never waits for its reader.
