@@ -13,16 +13,18 @@ use super::keep::Keep;
 use super::order::{Fetched, Order};
 use super::problem::Refusal;
 use crate::body::Body;
+use crate::invalidation;
 use crate::origin::OriginBody;
 use crate::policy::Reason;
 use crate::policy::key::{KeyBody, Keyed};
 use crate::policy::storing;
+use crate::route::invalidation_path;
 
 impl Proxy {
     /// Serves the answer to a write, storing it for GET where it says that it may be; gives it back
     /// where it does not.
     ///
-    /// `fetched` is `None` where another event came between the request and its own: the answer
+    /// `fetched` is `None` where it is not of that kind, or another event has touched it: the answer
     /// may then be older than what that event announced.
     pub(super) async fn serve_located(
         self: &Arc<Self>,
@@ -50,6 +52,22 @@ impl Proxy {
         Ok(self.serve_arrival(exchange, &arrival, reader, Reason::Method, true))
     }
 
+    /// Whether an answer says that it is what a GET of its target would get, and no event has touched
+    /// that since its request was sent.
+    pub(super) fn is_located_untouched(
+        &self,
+        exchange: &Exchange,
+        answer: &Response<OriginBody>,
+        since: invalidation::Order,
+    ) -> bool {
+        if !is_located(exchange, answer) {
+            return false;
+        }
+        let path = invalidation_path(exchange.head.uri.path());
+        self.tags(&exchange.as_get(), answer.headers())
+            .is_some_and(|tags| self.untouched_since(&tags, &path, since))
+    }
+
     /// The order of a fill that would have brought the answer, and its terms; `None` where it is
     /// not to be stored.
     fn keep_located(
@@ -58,11 +76,7 @@ impl Proxy {
         answer: &Response<OriginBody>,
         fetched: &Fetched,
     ) -> Option<(Order, Keep)> {
-        let target = exchange.head.uri.path_and_query()?;
-        let located = exchange.head.method == Method::POST
-            && answer.status() == StatusCode::OK
-            && storing::is_located_at(exchange.authority(), target, answer.headers());
-        if !located || exchange.asked.method_override {
+        if !is_located(exchange, answer) {
             return None;
         }
         let get = Arc::new(exchange.as_get());
@@ -82,4 +96,13 @@ impl Proxy {
         let keep = self.keep(&order, answer, fetched).ok()?;
         keep.is_stated().then_some((order, keep))
     }
+}
+
+/// Whether an answer to a POST says that it is what a GET of the same target would get.
+fn is_located(exchange: &Exchange, answer: &Response<OriginBody>) -> bool {
+    let own = |target| storing::is_located_at(exchange.authority(), target, answer.headers());
+    exchange.head.method == Method::POST
+        && !exchange.asked.method_override
+        && answer.status() == StatusCode::OK
+        && exchange.head.uri.path_and_query().is_some_and(own)
 }

@@ -75,7 +75,7 @@ impl Proxy {
             made: false,
         };
         let sent = self.clock.now();
-        let before = self.log.order();
+        let since = self.log.order();
         let answered = tokio::select! {
             biased;
             answered = self.origin.forward(exchange.outgoing_as_it_came(&self, body)) => answered,
@@ -88,6 +88,10 @@ impl Proxy {
             sent,
             received,
         );
+        let before = self.log.order();
+        let untouched = answered
+            .as_ref()
+            .is_ok_and(|answer| self.is_located_untouched(&exchange, answer, since));
         let own = match &answered {
             Ok(answer) => announcement.make(WriteOutcome::Answered(answer.status()), Some(answer.headers())),
             Err(error) => announcement.make(
@@ -98,11 +102,11 @@ impl Proxy {
                 None,
             ),
         };
-        // After its own event: what the answer shows is what that event announced, unless another
-        // came between.
+        // After its own event: what the answer shows is what that event announced. None may have come
+        // between, and none that touches the answer since the request was sent.
         let mark = self.log.mark(sent);
         let alone = mark.stamp.count() == before.count() + own;
-        let fetched = alone.then_some(Fetched { mark, sent, received });
+        let fetched = (untouched && alone).then_some(Fetched { mark, sent, received });
         let answered = answered.map(|answer| Written { answer, fetched });
         // Only now: whoever has the answer may rely on everyone seeing the write. A client that
         // went away takes its answer with it.
@@ -234,7 +238,7 @@ impl Proxy {
 /// A write that was answered.
 struct Written {
     answer: Response<OriginBody>,
-    /// When, and as of which event; `None` where other events came between.
+    /// When, and as of which event; `None` where a later GET may not have it.
     fetched: Option<Fetched>,
 }
 

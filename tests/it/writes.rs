@@ -590,10 +590,18 @@ async fn the_answer_to_a_post_is_not_stored_when_another_write_came_meanwhile() 
     let mut post = larder.connect().await;
     post.send_request("POST", "/x", &[], b"new").await;
     origin.seen("/x", 1).await;
-    larder.request("DELETE", "/other", &[], b"").await;
+    larder.purge(r#"{"paths": ["/x"]}"#).await;
     hold.release();
     assert_eq!(post.response_to("POST").await.text(), "POST 0");
     assert_eq!(larder.get("/x").await.text(), "GET 1");
+    // One that touches something else changes nothing.
+    let hold = origin.hold("/x");
+    post.send_request("POST", "/x", &[], b"newer").await;
+    origin.seen("/x", 3).await;
+    larder.request("DELETE", "/other", &[], b"").await;
+    hold.release();
+    assert_eq!(post.response_to("POST").await.text(), "POST 2");
+    assert_eq!(larder.get("/x").await.text(), "POST 2");
 }
 
 /// Rules of several depths and tags, and writes that name three things each.
