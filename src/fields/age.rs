@@ -7,10 +7,11 @@ use http::{HeaderMap, HeaderValue, header};
 use super::delta_seconds::DeltaSeconds;
 use super::list;
 
-/// The answer's `Age`: of several members the first; one that is no number of seconds is ignored.
+/// The answer's `Age`: of several members, on whatever lines, the first; one that is no number of
+/// seconds is ignored.
 pub fn of(fields: &HeaderMap) -> Option<Duration> {
-    let line = fields.get(header::AGE)?;
-    let first = list::members(line.as_bytes()).next()?;
+    let lines = fields.get_all(header::AGE).iter();
+    let first = lines.flat_map(|line| list::members(line.as_bytes())).next()?;
     DeltaSeconds::parse(first).map(DeltaSeconds::duration)
 }
 
@@ -32,11 +33,20 @@ mod tests {
             (&[], None),
             (&["0"], Some(0)),
             (&["60"], Some(60)),
-            (&["60, 90"], Some(60)),
-            (&["60", "90"], Some(60)),
+            (&["7200, 0"], Some(7200)),
+            (&["0,7200"], Some(0)),
+            (&["7200", "0"], Some(7200)),
+            (&["0", "7200"], Some(0)),
+            (&["", "60"], Some(60)),
+            (&[", 60"], Some(60)),
+            (&["0060"], Some(60)),
             (&["99999999999"], Some(1 << 31)),
             (&["-1"], None),
+            (&["-7200"], None),
             (&["1.5"], None),
+            (&["7200.0"], None),
+            (&["\"60\""], None),
+            (&["abc"], None),
             (&["x, 60"], None),
             (&[""], None),
             (&["60;x=1"], None),
