@@ -125,7 +125,7 @@ pub fn if_range_holds(request: &HeaderMap, stored: &HeaderMap) -> bool {
 /// Whether `Last-Modified` names one state of the content: it lies at least a second before the
 /// answer was made, so that nothing changed within its second (§8.8.2.2).
 fn is_strong_date(stored: &HeaderMap) -> bool {
-    let century = std::time::SystemTime::UNIX_EPOCH;
+    let century = http_date::without_clock();
     let date = http_date::of(stored, &header::DATE, century);
     let modified = http_date::of(stored, &header::LAST_MODIFIED, date.unwrap_or(century));
     match (date, modified) {
