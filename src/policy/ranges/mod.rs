@@ -46,6 +46,11 @@ pub fn select(request: &HeaderMap, status: StatusCode, stored: &HeaderMap, lengt
     if !if_range_holds(request, stored) {
         return Selected::Whole;
     }
+    // §14.1.2: of no content at all its end can be asked for, and nothing else; §14.2 lets all of
+    // that nothing be the answer.
+    if length == 0 && specs.iter().any(|spec| matches!(spec, Spec::Suffix(1..))) {
+        return Selected::Whole;
+    }
     let parts: Vec<Part> = specs.iter().filter_map(|spec| within(*spec, length)).collect();
     match joined(parts).as_slice() {
         [] => Selected::Unsatisfiable,
