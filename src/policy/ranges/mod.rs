@@ -46,6 +46,11 @@ pub fn select(request: &HeaderMap, status: StatusCode, stored: &HeaderMap, lengt
     if !if_range_holds(request, stored) {
         return Selected::Whole;
     }
+    // §14.1.2: of no content at all its end can be asked for, and nothing else; §14.2 lets all of
+    // that nothing be the answer.
+    if length == 0 && specs.iter().any(|spec| matches!(spec, Spec::Suffix(1..))) {
+        return Selected::Whole;
+    }
     let parts: Vec<Part> = specs.iter().filter_map(|spec| within(*spec, length)).collect();
     match joined(parts).as_slice() {
         [] => Selected::Unsatisfiable,
@@ -125,7 +130,7 @@ pub fn if_range_holds(request: &HeaderMap, stored: &HeaderMap) -> bool {
 /// Whether `Last-Modified` names one state of the content: it lies at least a second before the
 /// answer was made, so that nothing changed within its second (§8.8.2.2).
 fn is_strong_date(stored: &HeaderMap) -> bool {
-    let century = std::time::SystemTime::UNIX_EPOCH;
+    let century = http_date::without_clock();
     let date = http_date::of(stored, &header::DATE, century);
     let modified = http_date::of(stored, &header::LAST_MODIFIED, date.unwrap_or(century));
     match (date, modified) {

@@ -42,7 +42,14 @@ fn ranges_select_what_they_cover() {
         ("bytes=10000-", 10_000, Unsatisfiable, "§14.1.1: after the end"),
         ("bytes=-0", 10_000, Unsatisfiable, "§14.1.2: nothing"),
         ("bytes=0-", 0, Unsatisfiable, "no content at all"),
-        ("bytes=-1", 0, Unsatisfiable, "no content at all"),
+        (
+            "bytes=-1",
+            0,
+            Whole,
+            "§14.1.2: the end of no content, which is all of it",
+        ),
+        ("bytes=0-, -1", 0, Whole, "§14.1.2: one of several"),
+        ("bytes=-0", 0, Unsatisfiable, "§14.1.2: nothing of nothing"),
         ("bytes=5-4", 10, Whole, "§14.2: invalid is ignored"),
         ("lines=0-4", 10, Whole, "§14.2: unknown unit"),
         (

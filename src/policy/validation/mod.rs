@@ -78,10 +78,10 @@ fn last_modified(fields: &HeaderMap) -> Option<SystemTime> {
 }
 
 /// What two-digit years are read around: the stored `Date`, which the origin wrote in its own
-/// time (§13.1.3 wants its clock, not ours). 1970 without one: then a two-digit year lies in the
-/// last century, which makes things older, never more alike.
+/// time (§13.1.3 wants its clock, not ours).
 fn century(fields: &HeaderMap) -> SystemTime {
-    http_date::of(fields, &header::DATE, SystemTime::UNIX_EPOCH).unwrap_or(SystemTime::UNIX_EPOCH)
+    let around = http_date::without_clock();
+    http_date::of(fields, &header::DATE, around).unwrap_or(around)
 }
 
 /// Puts the stored head's validators into a request, in place of the client's own conditionals

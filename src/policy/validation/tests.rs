@@ -78,6 +78,18 @@ fn conditionals_are_weighed_in_the_order_of_the_rfc() {
             "RFC 9111 §4.3.2: Date stands in",
         ),
         (&[(ims, ELEVEN)], &[("date", NOON)], Proceed, "RFC 9111 §4.3.2"),
+        (
+            &[(ims, ELEVEN)],
+            &[("date", "Monday, 01-Jan-24 12:00:00 GMT")],
+            Proceed,
+            "§5.6.7: two digits are of this century, also in Date",
+        ),
+        (
+            &[(ims, ELEVEN)],
+            &[("last-modified", "Monday, 01-Jan-24 12:00:00 GMT")],
+            Proceed,
+            "§5.6.7: and without one",
+        ),
         (&[(ims, ONE)], &[], Proceed, "nothing to compare"),
         (
             &[("if-match", "\"b\"")],
