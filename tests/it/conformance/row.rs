@@ -50,8 +50,8 @@ struct Ask {
 type Check = Box<dyn Fn(&Exchange) -> Result<(), String> + Send>;
 
 /// A request of a row and all that came of it.
-struct Exchange {
-    response: Response,
+pub(super) struct Exchange {
+    pub(super) response: Response,
     /// What the origin saw meanwhile.
     seen: Vec<Seen>,
     fill: Fill,
@@ -326,7 +326,8 @@ impl Row {
         })
     }
 
-    fn check(mut self, check: impl Fn(&Exchange) -> Result<(), String> + Send + 'static) -> Row {
+    /// Anything else that must hold of the last request.
+    pub(super) fn check(mut self, check: impl Fn(&Exchange) -> Result<(), String> + Send + 'static) -> Row {
         match self.steps.last_mut() {
             Some(Step::Ask(ask)) => ask.checks.push(Box::new(check)),
             Some(Step::Pass(_) | Step::Await(_) | Step::AwaitFresh | Step::Down | Step::Up) | None => {
@@ -472,7 +473,8 @@ fn script(origin: &TestOrigin, fill: &Fill, scripts: Vec<Script>) {
     });
 }
 
-fn expect<A: PartialEq<B> + std::fmt::Debug, B: std::fmt::Debug>(
+/// Says what was found where something else was expected.
+pub(super) fn expect<A: PartialEq<B> + std::fmt::Debug, B: std::fmt::Debug>(
     what: &str,
     found: A,
     expected: B,
