@@ -4,6 +4,7 @@
 mod fields;
 mod freshness;
 mod invalidation;
+mod page;
 mod parsing;
 mod ranges;
 mod request;

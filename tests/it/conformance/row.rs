@@ -240,7 +240,7 @@ impl Row {
     }
 
     /// The status code is one of these.
-    pub fn is_one_of(self, codes: &'static [u16]) -> Row {
+    pub fn among(self, codes: &'static [u16]) -> Row {
         self.check(move |exchange| {
             let code = exchange.response.status;
             expect(&format!("{code} among {codes:?}"), codes.contains(&code), true)
@@ -464,7 +464,7 @@ fn script(origin: &TestOrigin, fill: &Fill, scripts: Vec<Script>) {
     origin.on(&pattern, move |seen| {
         let resource = seen.path().rsplit('/').next().unwrap_or_default();
         let mut answers = scripts.iter().filter(|script| script.resource == resource);
-        let last = answers.clone().last();
+        let last = answers.clone().next_back();
         let Some(script) = answers.nth(seen.before).or(last) else {
             return Answer::ok("unscripted");
         };

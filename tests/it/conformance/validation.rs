@@ -447,7 +447,7 @@ async fn what_is_stale_is_validated_by_what_it_has() {
             )
             .answer(fresh())
             .get()
-            .is_one_of(&[200, 304, 502])
+            .among(&[200, 304, 502])
             .get()
             .is(200)
             .text("one"),
