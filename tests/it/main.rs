@@ -18,6 +18,7 @@ mod admin;
 mod bad_input;
 mod collapse;
 mod config_files;
+mod conformance;
 mod drain;
 mod identity;
 mod interim;

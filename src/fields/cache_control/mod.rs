@@ -14,8 +14,8 @@ mod tests;
 /// names of a qualified `private` or `no-cache`.
 ///
 /// Of a repeated number the smallest counts, and one that cannot be read counts as zero: that is
-/// stale (RFC 9111 §4.2.1). Restrictions count with whatever argument they come; permissions
-/// (`public`, `immutable`, `must-understand`) only in their exact form.
+/// stale (RFC 9111 §4.2.1). Restrictions count with whatever argument they come, and so does
+/// `immutable` (RFC 8246 §2); permissions (`public`, `must-understand`) only in their exact form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheControl {
     /// `max-age` (§5.2.1.1, §5.2.2.1).
@@ -125,7 +125,7 @@ impl CacheControl {
             8 if directive.is("s-maxage") => smallest(&mut self.s_maxage, directive),
             8 if directive.is("no-store") => self.no_store = true,
             8 if directive.is("no-cache") => self.no_cache.widen(argument),
-            9 if directive.is("immutable") => self.immutable |= argument.is_none(),
+            9 if directive.is("immutable") => self.immutable = true,
             9 if directive.is("max-stale") => self.add_max_stale(directive),
             9 if directive.is("min-fresh") => self.min_fresh = self.min_fresh.max(directive.seconds()),
             12 if directive.is("no-transform") => self.no_transform = true,

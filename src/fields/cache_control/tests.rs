@@ -149,8 +149,9 @@ fn a_restriction_counts_with_any_argument_and_a_permission_only_without() {
     let restricting = read(&["no-store=1, must-revalidate=x, proxy-revalidate=\"\", no-transform=0"]);
     assert!(restricting.no_store && restricting.must_revalidate);
     assert!(restricting.proxy_revalidate && restricting.no_transform);
-    let permitting = read(&["public=1, immutable=1, must-understand=1"]);
-    assert!(!permitting.public && !permitting.immutable && !permitting.must_understand);
+    let permitting = read(&["public=1, must-understand=1"]);
+    assert!(!permitting.public && !permitting.must_understand);
+    assert!(read(&["immutable=1"]).immutable, "RFC 8246 §2");
 }
 
 #[test]

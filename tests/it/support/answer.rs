@@ -99,6 +99,14 @@ impl Answer {
         self
     }
 
+    /// The same answer with every field value changed by `change`.
+    pub fn map_values(mut self, change: impl Fn(&str) -> String) -> Answer {
+        for (_, value) in &mut self.fields {
+            *value = change(value);
+        }
+        self
+    }
+
     /// Announces this length, whatever follows.
     pub fn announcing(mut self, length: u64) -> Answer {
         self.framing = Framing::Length(length);

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use super::cache_status::CacheStatus;
 use super::gate::within;
-use super::seen::first;
+use super::seen::{all, first};
 use super::wire::{Broken, Head, Left, Wire};
 
 /// One client connection.
@@ -233,6 +233,11 @@ impl Response {
         first(&self.fields, name)
     }
 
+    /// Every value of a field, in order.
+    pub fn lines(&self, name: &str) -> Vec<&str> {
+        all(&self.fields, name)
+    }
+
     /// The content as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.content).expect("text")
@@ -240,10 +245,9 @@ impl Response {
 
     /// What Larder says of the request.
     pub fn cache_status(&self) -> CacheStatus {
-        CacheStatus::parse(
-            self.field("cache-status")
-                .unwrap_or_else(|| panic!("Cache-Status in {self:?}")),
-        )
+        let lines = self.lines("cache-status");
+        assert!(!lines.is_empty(), "Cache-Status in {self:?}");
+        CacheStatus::parse(&lines.join(", "))
     }
 
     /// The reason word in `Cache-Status`: `hit`, `uri-miss`, `credentials`, ...

@@ -203,6 +203,11 @@ impl TestLarder {
         self.clock.advance(by);
     }
 
+    /// The clock it reads.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
     /// A client connection.
     pub async fn connect(&self) -> Client {
         Client::connect(self.address()).await

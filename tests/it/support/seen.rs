@@ -32,10 +32,24 @@ impl Seen {
         first(&self.fields, name)
     }
 
+    /// Every value of a field, in order.
+    pub fn lines(&self, name: &str) -> Vec<&str> {
+        all(&self.fields, name)
+    }
+
     /// The content as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.content).into_owned()
     }
+}
+
+/// Every value of `name` among `fields`, in order.
+pub fn all<'f>(fields: &'f [(String, String)], name: &str) -> Vec<&'f str> {
+    fields
+        .iter()
+        .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
+        .collect()
 }
 
 /// The first value of `name` among `fields`.
