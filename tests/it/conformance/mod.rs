@@ -3,7 +3,11 @@
 
 mod fields;
 mod freshness;
+mod groups;
+mod honor;
+mod interim;
 mod invalidation;
+mod named;
 mod page;
 mod parsing;
 mod ranges;
@@ -11,6 +15,7 @@ mod request;
 mod row;
 mod stale;
 mod storing;
+mod targeted;
 mod validation;
 mod vary;
 
