@@ -1,19 +1,22 @@
 //! Looks a request up and decides what a stored response may do for it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use http::header;
 
 use super::Proxy;
 use super::exchange::Exchange;
 use super::respond::Served;
 use crate::clock::Now;
 use crate::config::ClientCacheControl;
+use crate::fields::http_date;
 use crate::policy::Reason;
 use crate::policy::key::{CredentialState, Lookup};
 use crate::policy::request::Wishes;
 use crate::policy::reuse::{self, Asked, Candidate, Reuse, Validity};
 use crate::policy::storing::{self, RequestFacts, Storing};
-use crate::store::{Parts, StoredResponse};
+use crate::store::{Parts, Slot, StoredResponse};
 
 /// What looking up came to.
 pub(super) enum Found {
@@ -86,7 +89,7 @@ impl Proxy {
         let Some(slot) = self.memory.find(&lookup.key) else {
             return Found::Other(Need::Whole(Reason::UriMiss));
         };
-        let Some(entry) = slot.select(&exchange.head.headers) else {
+        let Some(entry) = self.select(&slot, exchange, lookup, now) else {
             return Found::Other(Need::Whole(Reason::VaryMiss));
         };
         let entry = if entry.fingerprint == exchange.rule.fingerprint {
@@ -102,6 +105,36 @@ impl Proxy {
         } else {
             self.look_up_part(exchange, lookup, entry, now)
         }
+    }
+
+    /// The variant that the request selects. Where an origin changed its mind about `Vary`, that may
+    /// be several: of those that may be served as they are, one with `Vary` is preferred to one
+    /// without, and then the one made last (RFC 9111 §4, §4.1).
+    fn select<'s>(
+        &self,
+        slot: &'s Slot,
+        exchange: &Exchange,
+        lookup: &Lookup,
+        now: Now,
+    ) -> Option<&'s Arc<StoredResponse>> {
+        let request = &exchange.head.headers;
+        // The usual case first: none but one is selected.
+        if slot.selected(request).nth(1).is_none() {
+            return slot.select(request);
+        }
+        let serves = |entry: &Arc<StoredResponse>| {
+            entry.fingerprint == exchange.rule.fingerprint
+                && matches!(self.reuse(exchange, lookup, entry, now).0, Reuse::Serve { .. })
+        };
+        let mut best = None;
+        for variant in slot.selected(request) {
+            let rank = (!variant.selecting.fields.is_empty(), made(variant));
+            // Of equals the first, which was fetched last.
+            if serves(variant) && best.is_none_or(|(most, _)| rank > most) {
+                best = Some((rank, variant));
+            }
+        }
+        best.map(|(_, variant)| variant).or_else(|| slot.select(request))
     }
 
     fn decide(&self, exchange: &Exchange, lookup: &Lookup, entry: Arc<StoredResponse>, now: Now) -> Found {
@@ -219,6 +252,11 @@ impl Proxy {
         self.memory.replace(entry, renewed.clone());
         Some(renewed)
     }
+}
+
+/// When the origin made it (RFC 9110 §6.6.1); every stored response has a `Date`.
+fn made(entry: &StoredResponse) -> SystemTime {
+    http_date::of(&entry.fields, &header::DATE, SystemTime::UNIX_EPOCH).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// What a decision needs of the request.

@@ -71,6 +71,15 @@ impl Slot {
         newest(Selecting::matches).or_else(|| newest(Selecting::speaks_to))
     }
 
+    /// Every variant that a request with these fields selects, newest first.
+    pub fn selected<'s, 'r>(
+        &'s self,
+        request: &'r HeaderMap,
+    ) -> impl Iterator<Item = &'s Arc<StoredResponse>> + use<'s, 'r> {
+        let variants = self.variants().iter();
+        variants.filter(move |variant| variant.selecting.matches(request))
+    }
+
     /// `variants` with `new` first, in place of the one that is selected alike, cut to `most`
     /// variants and `room` bytes. `None` where the one it would replace is newer, by when their
     /// fetches were sent.

@@ -439,9 +439,7 @@ async fn variants_are_kept_side_by_side() {
     play("", rows).await;
 }
 
-/// The letter; Larder goes by the order in which it fetched them (`docs/conformance.md`).
 #[tokio::test]
-#[ignore = "a deviation: what was fetched last is chosen"]
 async fn of_several_that_match_date_and_vary_choose() {
     let rows = vec![
         row(
