@@ -43,7 +43,7 @@ quick:
 # Tests that take minutes are named soak_… and ignored elsewhere; they run one after another.
 soak:
 	@scripts/need.sh cc
-	$(CARGO) test --locked --release --test it --no-fail-fast soak_ -- --ignored --nocapture --test-threads 1
+	$(CARGO) test --locked --release --test it --test model --no-fail-fast soak_ -- --ignored --nocapture --test-threads 1
 
 bench: release limit-program
 	@scripts/need.sh wrk nginx haproxy taskset python3
