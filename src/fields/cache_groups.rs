@@ -10,7 +10,8 @@ use sfv::{List, ListEntry, Parser};
 
 use super::structured;
 
-const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
+/// The field by which an answer names its groups.
+pub const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
 const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
 
 /// The groups that an answer belongs to (§2).

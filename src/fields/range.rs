@@ -49,7 +49,7 @@ pub fn requested(request: &HeaderMap) -> Option<Vec<Spec>> {
         return None;
     };
     let (unit, set) = split_at_byte(line.as_bytes(), b'=')?;
-    if !unit.trim_ascii().eq_ignore_ascii_case(b"bytes") {
+    if !unit.eq_ignore_ascii_case(b"bytes") {
         return None;
     }
     let specs: Option<Vec<Spec>> = list::members(set).map(spec).collect();
@@ -197,6 +197,7 @@ mod tests {
             (&["bytes 0-1"], None),
             (&["lines=0-1"], None), // §14.2: an unknown unit is ignored
             (&["0-1"], None),
+            (&["bytes =0-1"], None), // §14.1.1: no space there
             (&["bytes=0-1", "bytes=2-3"], None),
         ];
         for (lines, expected) in table {

@@ -73,7 +73,7 @@ pub(super) enum UploadFault {
 
 impl StreamBody {
     /// Content straight from the client, at most `limit` bytes of it, never silent for `stall`, and
-    /// on average never slower than [`SLOWEST`].
+    /// on average never slower than 250 bytes a second.
     pub fn new(content: Incoming, limit: Option<u64>, stall: Duration) -> StreamBody {
         Self::resumed(VecDeque::new(), content, limit, stall)
     }

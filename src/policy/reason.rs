@@ -78,7 +78,7 @@ reasons! {
     /// key was made of.
     ConnectionFields = "connection-fields", bypass;
     /// The client said `no-store`.
-    RequestNoStore = "request-no-store", request;
+    RequestNoStore = "request-no-store", miss;
     /// The client asked for a fresher answer than is stored, and the rule honors that.
     RequestFreshness = "request-freshness", request;
     /// A write or purge dropped what was stored.

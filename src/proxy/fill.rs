@@ -7,10 +7,11 @@ use http::{HeaderMap, Response, StatusCode, header};
 
 use super::Proxy;
 use super::collapse::{ForLeader, Lead, LeaderAnswer, Phase};
-use super::keep::{make_place, spread};
+use super::keep::{Keep, make_place, spread};
 use super::lookup::Base;
 use super::order::{Fetched, Order};
 use super::partial;
+use super::unstorable::Whose;
 use crate::body::stream::Stream;
 use crate::fields::{connection, http_date};
 use crate::origin::{OriginBody, OriginError};
@@ -54,14 +55,14 @@ impl Proxy {
                 Ok(answer) => answer,
                 Err(error) => return self.fill_failed(&order, &lead, error),
             };
-            if let Some(entry) = &order.completes
-                && answer.status() != StatusCode::OK
-                && !partial::is_rest_of(entry, &answer)
-            {
-                // Of another whole, or not what was asked for: once more, from nothing.
-                order.completes = None;
-                continue;
-            }
+            let answer = match self.completing(&mut order, answer, &fetched) {
+                Completing::Rest(rest) => {
+                    let (answer, keep) = *rest;
+                    return self.stream_and_keep(&order, lead, answer, keep).await;
+                }
+                Completing::Other(answer) => *answer,
+                Completing::Again => continue,
+            };
             if !conditional || answer.status() != StatusCode::NOT_MODIFIED {
                 return self.filled(&order, lead, answer, fetched).await;
             }
@@ -77,12 +78,41 @@ impl Proxy {
         }
     }
 
+    /// What an answer is to a request for the rest of a stored part. The client is promised the whole
+    /// only once it is certain that the whole can be kept.
+    fn completing(
+        &self,
+        order: &mut Order,
+        mut answer: Response<OriginBody>,
+        fetched: &Fetched,
+    ) -> Completing {
+        let Some(entry) = order.completes.clone() else {
+            return Completing::Other(Box::new(answer));
+        };
+        if partial::is_rest_of(&entry, &answer) {
+            self.clean_answer(&mut answer);
+            if let Ok(keep) = self.keep(order, &answer, fetched)
+                && keep.has_room()
+            {
+                return Completing::Rest(Box::new((answer, keep)));
+            }
+        }
+        order.completes = None;
+        match answer.status() {
+            // Of another whole, not what was asked for, or not to be kept: once more, from nothing.
+            StatusCode::PARTIAL_CONTENT
+            | StatusCode::PRECONDITION_FAILED
+            | StatusCode::RANGE_NOT_SATISFIABLE => Completing::Again,
+            _whole_or_failure => Completing::Other(Box::new(answer)),
+        }
+    }
+
     /// Resolves when nobody waits for the fill any more and enough others are in the same state.
     ///
     /// A fill goes on without its client, since the cache wants its answer; but clients that ask and
     /// leave must not pile up requests for the origin without bound, whether their answers have
     /// begun or not.
-    async fn one_orphan_too_many(&self, content: &Stream) {
+    pub(super) async fn one_orphan_too_many(&self, content: &Stream) {
         content.abandoned().await;
         if let Ok(_place) = self.orphans.fills.try_acquire() {
             std::future::pending::<()>().await;
@@ -146,22 +176,20 @@ impl Proxy {
             fetched.received,
         );
         let selecting = self.selecting(&order.exchange, &fields);
-        let (terms, kept) = match (judged, &selecting) {
-            (Storing::Store(terms), Ok(_)) => (terms, Ok(())),
-            (Storing::Store(_), Err(reason)) => (entry.terms, Err(*reason)),
-            (Storing::Skip(reason), _) => (entry.terms, Err(reason)),
+        let tags = self.tags(&order.exchange, &fields).ok_or(Reason::TooManyTags);
+        let kept = match (judged, &selecting, &tags) {
+            (Storing::Store(terms), Ok(_), Ok(_)) => Ok(terms),
+            (Storing::Store(_), Err(reason), _) | (Storing::Store(_), _, Err(reason)) => Err(*reason),
+            (Storing::Skip(reason), _, _) => Err(reason),
         };
-        let terms = spread(order.rule(), terms, &order.key);
-        let tags = self
-            .tags(&order.exchange, &fields)
-            .unwrap_or_else(|| entry.tags.to_vec());
+        let terms = spread(order.rule(), kept.unwrap_or(entry.terms), &order.key);
         let renewed = Arc::new(StoredResponse::new(Parts {
             fields,
             selecting: selecting.unwrap_or_else(|_| entry.selecting.clone()),
             times,
             terms,
             facts: order.facts.clone(),
-            tags: tags.into(),
+            tags: tags.map_or_else(|_| entry.tags.clone(), Into::into),
             mark: fetched.mark,
             ..entry.to_parts()
         }));
@@ -174,7 +202,7 @@ impl Proxy {
         lead.close();
         let is_base = |base: &Base| Arc::ptr_eq(&base.entry, entry);
         match kept {
-            Ok(()) => {
+            Ok(_) => {
                 if order.base.as_ref().is_some_and(is_base) {
                     self.memory.replace(entry, renewed.clone());
                 } else {
@@ -212,7 +240,7 @@ impl Proxy {
             lead.close();
             return lead.announce(Phase::Excused(entry, Reason::OriginError));
         }
-        self.clean_answer(answer.headers_mut());
+        self.clean_answer(&mut answer);
         match self.keep(order, &answer, &fetched) {
             // Without memory to keep it in, the whole would be fetched for a part of it again and again.
             Ok(keep) if !keep.has_room() && order.exchange.asks_for_less() => {
@@ -220,10 +248,13 @@ impl Proxy {
             }
             Ok(keep) => self.stream_and_keep(order, lead, answer, keep).await,
             Err(reason) => {
-                // What one client's credentials forbid says nothing of the others' answers.
-                let personal = matches!(reason, Reason::Credentials | Reason::Authorization);
-                if !answer.status().is_server_error() && !personal {
-                    self.unstorable.remember(&order.key, fetched.received.mono);
+                if !answer.status().is_server_error() {
+                    // What one client's credentials forbid says nothing of the others' answers.
+                    let whose = match reason {
+                        Reason::Credentials | Reason::Authorization => Whose::Personal,
+                        _ => Whose::Everybodys,
+                    };
+                    self.unstorable.remember(&order.key, whose, fetched.received.mono);
                 }
                 self.answer_leader(order, &lead, answer, reason);
             }
@@ -245,10 +276,12 @@ impl Proxy {
 
     /// Makes the origin's fields fit to send on and to store: end-to-end ones only, with `Via`, and
     /// with `Date`, which whoever stores an answer without one has to add (RFC 9110 §6.6.1).
-    pub(super) fn clean_answer(&self, fields: &mut HeaderMap) {
+    pub(super) fn clean_answer(&self, answer: &mut Response<OriginBody>) {
+        let version = answer.version();
+        let fields = answer.headers_mut();
         connection::strip_response(fields);
         fields.remove(header::CONTENT_LENGTH);
-        self.pseudonym.append(fields, http::Version::HTTP_11);
+        self.pseudonym.append(fields, version);
         self.add_date(fields);
     }
 
@@ -257,6 +290,10 @@ impl Proxy {
     pub(super) fn update(&self, answer: &HeaderMap) -> HeaderMap {
         let mut update = answer.clone();
         connection::strip_response(&mut update);
+        // What replaces the stored field must name this cache as that did.
+        if update.contains_key(header::VIA) {
+            self.pseudonym.append(&mut update, http::Version::HTTP_11);
+        }
         self.add_date(&mut update);
         update
     }
@@ -268,6 +305,16 @@ impl Proxy {
             fields.insert(header::DATE, date);
         }
     }
+}
+
+/// What an answer is to a request for the rest of a stored part.
+enum Completing {
+    /// The rest, and what becomes of it with the part.
+    Rest(Box<(Response<OriginBody>, Keep)>),
+    /// An answer like any other.
+    Other(Box<Response<OriginBody>>),
+    /// Of no use.
+    Again,
 }
 
 /// The stored response that a 304 speaks of (RFC 9111 §4.3.4): the one whose strong tag it has, else

@@ -11,6 +11,7 @@ use super::follow::Followed;
 use super::lookup::{Base, Found, Need};
 use super::order::Order;
 use super::problem::Refusal;
+use super::unstorable::Whose;
 use crate::body::Body;
 use crate::config::Collapse;
 use crate::invalidation::{self, Subject, Tag, TagId, path_tags};
@@ -36,7 +37,8 @@ impl Proxy {
         if exchange.asked.only_if_cached && !matches!(need, Need::Behind { .. }) {
             return self.refuse(exchange, Refusal::OnlyIfCached);
         }
-        if exchange.is_head() && !exchange.asked.no_store {
+        let behind = matches!(need, Need::Behind { .. });
+        if exchange.is_head() && !exchange.asked.no_store && !behind {
             return self.head(exchange, &lookup, &need).await;
         }
         if let Some(reason) = self.must_go_untouched(&exchange, &lookup, &need) {
@@ -70,6 +72,11 @@ impl Proxy {
             lookup.credentials,
             CredentialState::Unnamed | CredentialState::UnnamedAuthorization
         );
+        let whose = if unnamed {
+            Whose::Personal
+        } else {
+            Whose::Everybodys
+        };
         if exchange.asked.no_store {
             Some(Reason::RequestNoStore)
         } else if unnamed && exchange.rule.grants_freshness() && (lookup.trimmed || exchange.asks_for_less())
@@ -79,7 +86,7 @@ impl Proxy {
         } else if exchange.asks_for_less()
             && self
                 .unstorable
-                .leaves_untouched(&lookup.key, exchange.started.mono)
+                .leaves_untouched(&lookup.key, whose, exchange.started.mono)
         {
             Some(need.reason())
         } else {
@@ -95,12 +102,18 @@ impl Proxy {
         body: bytes::Bytes,
         base: Option<Base>,
     ) {
+        // A HEAD is answered from what is stored, which only a GET renews.
+        let asked = if exchange.is_head() {
+            &Arc::new(exchange.as_get())
+        } else {
+            exchange
+        };
         let key = self.flight_key(exchange, &lookup);
         if let Joined::Lead(lead, _nobody) = self.flights.join(key, self.log.order(), 0, |_| true) {
             self.metrics
                 .forwarded_in_background(exchange.rule.index, Reason::Stale);
             let others = self.alternatives(exchange, &lookup, base.as_ref());
-            self.spawn_fill(Order::new(exchange, lookup, body, base, others), lead);
+            self.spawn_fill(Order::new(asked, lookup, body, base, others), lead);
         }
     }
 

@@ -31,12 +31,15 @@ impl Proxy {
     ) -> Response<Body> {
         let busy = exchange.busy.take();
         let exchange = Arc::new(exchange);
+        // Chosen before the request is sent: what is stored while it is under way is newer than what
+        // the answer tells of.
+        let slot = self.memory.find(&lookup.key);
+        let stored = slot.as_ref().and_then(|slot| slot.select(&exchange.head.headers));
         let passed = self.send_as_it_came(&exchange, RequestBody::Empty).await;
         // A condition or an error says nothing of the content that is stored (§4.3.5).
         if let Ok(answer) = &passed.answer
             && answer.status() == StatusCode::OK
-            && let Some(slot) = self.memory.find(&lookup.key)
-            && let Some(entry) = slot.select(&exchange.head.headers)
+            && let Some(entry) = stored
         {
             self.heed_head(&exchange, lookup, entry, &passed, answer.headers());
         }

@@ -16,6 +16,8 @@ use super::exchange::Exchange;
 use super::order::{Fetched, Order};
 use super::outcome::STATUS_PLACE;
 use super::partial::Extent;
+use super::ranges::OF_CONTENT;
+use super::unstorable::Whose;
 use crate::body::stream::Broken;
 use crate::config::{Config, Forwarded, HostField, Rule};
 use crate::fields::cache_status::CACHE_STATUS;
@@ -76,8 +78,11 @@ impl Proxy {
         let mut fields = storing::storable_fields(rule, came);
         match &extent {
             Extent::Whole => {}
-            Extent::Part(_) => drop(fields.remove(header::CONTENT_RANGE)),
-            Extent::Rest(entry) => fields = validation::freshen(&entry.fields, &fields),
+            Extent::Part(_) => of_the_whole(&mut fields),
+            Extent::Rest(entry) => {
+                of_the_whole(&mut fields);
+                fields = validation::freshen(&entry.fields, &fields);
+            }
         }
         make_place(&mut fields);
         let selecting = self.selecting(exchange, &fields)?;
@@ -133,7 +138,7 @@ impl Proxy {
             lead.announce(Phase::Arrived(Arc::new(
                 keep.arrival(&head, Some(Reason::NoRoom)),
             )));
-            return self.pass_on(order, &lead, None, body).await;
+            return self.pass_on(order, &lead, None, body, &[]).await;
         };
         let untouched = self.untouched_since(&keep.tags, &keep.path, keep.mark.stamp);
         let overtaken = (!untouched).then_some(Reason::Overtaken);
@@ -154,7 +159,7 @@ impl Proxy {
             let Ok(frame) = tokio::time::timeout(SILENCE, body.frame()).await else {
                 self.give_up(order, &lead, Reason::Stalled);
                 lead.writer.hold(Some(room));
-                return self.pass_on(order, &lead, None, body).await;
+                return self.pass_on(order, &lead, None, body, keep.extent.after()).await;
             };
             let data = match frame {
                 None => break None,
@@ -169,7 +174,9 @@ impl Proxy {
             if let Err(reason) = make_room(&mut room, taken, order.rule()) {
                 self.give_up(order, &lead, reason);
                 lead.writer.hold(Some(room));
-                return self.pass_on(order, &lead, Some(data), body).await;
+                return self
+                    .pass_on(order, &lead, Some(data), body, keep.extent.after())
+                    .await;
             }
             // A copy of its own size: the chunk is a slice of a larger read buffer.
             let data = Bytes::copy_from_slice(&data);
@@ -230,13 +237,22 @@ impl Proxy {
         self.not_stored(order.rule(), reason);
         // Want of memory says nothing about the next answer.
         if reason != Reason::NoRoom {
-            self.unstorable.remember(&order.key, self.clock.mono());
+            self.unstorable
+                .remember(&order.key, Whose::Everybodys, self.clock.mono());
         }
     }
 
     /// The rest of an answer that cannot be stored: through a window, as fast as the slowest client
     /// reads, and no further than somebody does.
-    async fn pass_on(&self, order: &Order, lead: &Lead, first: Option<Bytes>, mut body: OriginBody) {
+    /// `after` is known already and ends the content.
+    async fn pass_on(
+        &self,
+        order: &Order,
+        lead: &Lead,
+        first: Option<Bytes>,
+        mut body: OriginBody,
+        after: &[Bytes],
+    ) {
         let (writer, patience) = (&lead.writer, order.exchange.ruling.config.limits.write_timeout);
         writer.open_window();
         if let Some(first) = first {
@@ -248,7 +264,10 @@ impl Proxy {
                 () = writer.abandoned() => return,
             };
             match frame {
-                None => return writer.finish(Ok(())),
+                None => {
+                    after.iter().for_each(|known| writer.push(known.clone()));
+                    return writer.finish(Ok(()));
+                }
                 Some(Err(_broken)) => return writer.finish(Err(Broken)),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
@@ -329,6 +348,14 @@ impl Keep {
             mark: self.mark,
             content,
         })
+    }
+}
+
+/// Takes away what a 206 says of its part alone.
+fn of_the_whole(fields: &mut HeaderMap) {
+    fields.remove(header::CONTENT_RANGE);
+    for name in OF_CONTENT {
+        fields.remove(name);
     }
 }
 

@@ -43,8 +43,14 @@ impl Proxy {
         };
         let (lead, mut follow) = self.flights.alone(key, self.log.order());
         let proxy = self.clone();
-        self.tasks
-            .spawn(async move { proxy.stream_and_keep(&order, lead, answer, keep).await });
+        let content = lead.content();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = proxy.stream_and_keep(&order, lead, answer, keep) => {}
+                () = proxy.one_orphan_too_many(&content) => {}
+            }
+        });
         let (Some(Phase::Arrived(arrival)), Some(reader)) = (follow.news().await, follow.reader.take())
         else {
             return Ok(self.refuse_shared(exchange, Refusal::Internal));

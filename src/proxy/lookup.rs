@@ -12,7 +12,7 @@ use crate::clock::Now;
 use crate::config::ClientCacheControl;
 use crate::fields::http_date;
 use crate::policy::Reason;
-use crate::policy::key::{CredentialState, Lookup};
+use crate::policy::key::{self, CredentialState, Lookup};
 use crate::policy::request::Wishes;
 use crate::policy::reuse::{self, Asked, Candidate, Reuse, Validity};
 use crate::policy::storing::{self, RequestFacts, Storing};
@@ -208,6 +208,10 @@ impl Proxy {
                 && entry.fingerprint == exchange.rule.fingerprint
                 && base.is_none_or(|base| !Arc::ptr_eq(&base.entry, entry))
                 && reuse::may_share(&entry.terms, asked)
+                // A tag may name no more than a version of the page that everyone has of their own.
+                && entry.selecting.agrees_on(&exchange.head.headers, |name| {
+                    key::is_credential(name, &exchange.ruling.config.credentials)
+                })
         });
         others.take(MOST).cloned().collect()
     }

@@ -148,7 +148,10 @@ fn suffices(exchange: &Exchange, entry: &StoredResponse) -> bool {
 /// Whether asking for the rest makes a whole of it: one part is missing, and a strong tag tells
 /// whether both are of the same content (RFC 9110 §15.3.7.3).
 fn may_be_completed(exchange: &Exchange, entry: &StoredResponse) -> bool {
-    !exchange.asks_for_range() && entry.strong_etag() && entry.content.missing().is_some()
+    !exchange.asks_for_range()
+        && entry.strong_etag()
+        && entry.content.missing().is_some()
+        && entry.content.whole_len() <= exchange.rule.max_object
 }
 
 /// Asks for what a stored part lacks, on condition that it is still the same.
@@ -175,12 +178,16 @@ pub(super) fn is_rest_of(entry: &StoredResponse, answer: &Response<OriginBody>) 
         && range.is_some_and(|range| {
             Some(range.part) == entry.content.missing()
                 && range.whole == Some(entry.content.whole_len())
-                && has_length(answer, &range)
+                // The client is promised the whole before the rest has come.
+                && announced(answer) == Some(range.part.len())
         })
 }
 
 /// Whether as much content was announced as the range has.
 fn has_length(answer: &Response<OriginBody>, range: &ContentRange) -> bool {
-    let announced = http_body::Body::size_hint(answer.body()).exact();
-    announced.is_none_or(|length| length == range.part.len())
+    announced(answer).is_none_or(|length| length == range.part.len())
+}
+
+fn announced(answer: &Response<OriginBody>) -> Option<u64> {
+    http_body::Body::size_hint(answer.body()).exact()
 }

@@ -26,7 +26,7 @@ impl Proxy {
     /// Forwards a request as it came and passes its answer on, storing nothing.
     pub(super) async fn pass(self: &Arc<Self>, mut exchange: Exchange, reason: Reason) -> Response<Body> {
         // Answered from the store or not at all (RFC 9111 §5.2.1.7).
-        if exchange.asked.only_if_cached {
+        if exchange.asked.only_if_cached && exchange.ruling.config.enabled {
             return self.refuse(exchange, Refusal::OnlyIfCached);
         }
         let body = exchange.take_body();
@@ -107,7 +107,7 @@ impl Proxy {
             .get(http::header::CONTENT_LENGTH)
             .filter(|_| describes)
             .cloned();
-        self.clean_answer(answer.headers_mut());
+        self.clean_answer(answer);
         if let Some(length) = length {
             answer.headers_mut().insert(http::header::CONTENT_LENGTH, length);
         }

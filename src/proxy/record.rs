@@ -30,7 +30,9 @@ impl Proxy {
                 tags.push(Tag::Named(text).id());
             }
         }
-        let groups = cache_groups::of(fields);
+        let mut groups = cache_groups::of(fields);
+        groups.sort_unstable();
+        groups.dedup();
         let limit = exchange.ruling.config.limits.tags;
         if named > limit || groups.len() > limit.max(LEAST_GROUPS) {
             return None;

@@ -43,7 +43,7 @@ impl Proxy {
                 self.finish(&exchange, switched, verdict)
             }
             Ok(mut answer) => {
-                self.clean_answer(answer.headers_mut());
+                self.clean_answer(&mut answer);
                 self.serve_forwarded(&exchange, answer, verdict)
             }
             Err(error) => self.origin_failed(&exchange, &error),
@@ -70,8 +70,8 @@ impl Proxy {
             }
         });
         let upgrade = answer.headers().get(header::UPGRADE).cloned();
+        self.clean_answer(&mut answer);
         let (mut head, _no_content) = answer.into_parts();
-        self.clean_answer(&mut head.headers);
         head.headers
             .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         if let Some(upgrade) = upgrade {

@@ -36,7 +36,7 @@ impl Proxy {
         self.tasks.spawn(task);
         let mut response = match receiver.await {
             Ok(Ok(Written { mut answer, fetched })) => {
-                self.clean_answer(answer.headers_mut());
+                self.clean_answer(&mut answer);
                 match self.serve_located(&exchange, answer, fetched).await {
                     Ok(response) => response,
                     Err(answer) => {

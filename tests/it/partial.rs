@@ -235,3 +235,84 @@ async fn without_the_rules_word_a_part_is_a_part_of_a_stored_whole() {
     assert_eq!((answer.status, answer.text()), (206, "0123"));
     assert_eq!(origin.requests("/x")[0].field("range"), None);
 }
+
+/// A part stored, then the whole asked for; the rest comes with these fields.
+async fn after_part(yaml: &str, rest: &'static [(&'static str, &'static str)]) -> (TestOrigin, TestLarder) {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", move |seen| {
+        let answer = ranged(seen);
+        match (seen.before, seen.field("range")) {
+            (0, _) | (_, None) => answer,
+            (_, Some(_)) => rest
+                .iter()
+                .fold(answer, |answer, (name, value)| answer.field(name, value)),
+        }
+    });
+    let larder = TestLarder::start(yaml, &origin).await;
+    part(&larder, "bytes=0-3").await;
+    (origin, larder)
+}
+
+#[tokio::test]
+async fn whoever_asks_for_the_whole_never_gets_the_rest() {
+    let table: &[(&str, &'static [(&'static str, &'static str)])] = &[
+        (RULES, &[("Set-Cookie", "a=b")]),
+        (RULES, &[("Cache-Control", "no-store")]),
+        (
+            "rules:\n  - { match: 'GET /**', ttl: 1h, partial: true, max_object: 8B }\n",
+            &[],
+        ),
+    ];
+    for (yaml, rest) in table {
+        let yaml = yaml.replace("8B", "8");
+        let (_origin, larder) = after_part(&yaml, rest).await;
+        for _ in 0..2 {
+            let whole = larder.get("/x").await;
+            assert_eq!((whole.status, whole.text()), (200, TEXT), "{yaml} {rest:?}");
+            assert_eq!(whole.field("content-range"), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rest_of_unknown_length_is_not_trusted() {
+    for surplus in ["456789", "456789XX", "45"] {
+        let origin = TestOrigin::start().await;
+        origin.on("/x", move |seen| match (seen.before, seen.field("range")) {
+            (0, _) | (_, None) => ranged(seen),
+            (_, Some(_)) => Answer::status(206)
+                .field("ETag", "\"one\"")
+                .field("Content-Range", "bytes 4-9/10")
+                .chunk(surplus),
+        });
+        let larder = TestLarder::start(RULES, &origin).await;
+        part(&larder, "bytes=0-3").await;
+        let whole = larder.get("/x").await;
+        assert_eq!((whole.status, whole.text()), (200, TEXT), "{surplus}");
+    }
+}
+
+#[tokio::test]
+async fn a_digest_of_the_content_stays_with_the_content() {
+    let origin = TestOrigin::start().await;
+    origin.on("/*", |seen| {
+        ranged(seen).field("Content-Digest", "sha-256=:AAAA:")
+    });
+    let larder = TestLarder::start(RULES, &origin).await;
+    larder.get("/whole").await;
+    assert!(larder.get("/whole").await.field("content-digest").is_some());
+    for (path, range) in [
+        ("/whole", "bytes=0-1"),
+        ("/part", "bytes=0-3"),
+        ("/part", "bytes=1-2"),
+    ] {
+        let answer = larder.get_with(path, &[("Range", range)]).await;
+        let own = answer.reason() != "hit";
+        assert_eq!(answer.field("content-digest").is_some(), own, "{path} {range}");
+    }
+    assert_eq!(
+        larder.get("/part").await.field("content-digest"),
+        None,
+        "put together here"
+    );
+}

@@ -216,3 +216,97 @@ async fn what_clients_prefer_is_compared_by_what_it_means() {
     assert_eq!(ask("de", "gzip").await, "1", "not without the codings");
     assert_eq!(ask("fr, de;q=0.5", "gzip, br").await, "2", "its second choice");
 }
+
+#[tokio::test]
+async fn one_clients_page_is_no_answer_for_another_whatever_its_tag() {
+    let origin = TestOrigin::start().await;
+    // A tag that names the template, not the page.
+    origin.on("/x", |seen| {
+        if seen.field("if-none-match").is_some() {
+            return Answer::status(304).field("ETag", "\"v1\"");
+        }
+        let who = seen.field("cookie").unwrap_or("nobody").to_owned();
+        Answer::ok(who)
+            .field("ETag", "\"v1\"")
+            .field("Vary", "Cookie")
+            .field("Cache-Control", "max-age=100")
+    });
+    let larder = TestLarder::start("", &origin).await;
+    for who in ["u=alice", "u=bob"] {
+        assert_eq!(larder.get_with("/x", &[("Cookie", who)]).await.text(), who);
+    }
+    assert_eq!(larder.get("/x").await.text(), "nobody");
+}
+
+#[tokio::test]
+async fn a_head_under_way_says_nothing_of_what_was_stored_since() {
+    let origin = TestOrigin::start().await;
+    let gate = crate::support::Gate::shut();
+    let waits = gate.clone();
+    let modified = "Tue, 15 Nov 1994 12:45:26 GMT";
+    origin.on("/x", move |seen| {
+        let answer = match (seen.method.as_str(), seen.before) {
+            ("HEAD", _) => Answer::status(200)
+                .announcing(3)
+                .field("Cache-Control", "max-age=3600")
+                .field("X-State", "old")
+                .wait_first(&waits),
+            ("GET", 0) => Answer::ok("old").field("Cache-Control", "max-age=1"),
+            ("GET", _) => Answer::ok("new")
+                .field("Cache-Control", "max-age=60")
+                .field("X-State", "new"),
+            _ => Answer::status(204),
+        };
+        answer.field("Last-Modified", modified)
+    });
+    let larder = TestLarder::start("", &origin).await;
+    larder.get("/x").await;
+    larder.advance(Duration::from_secs(2));
+    let mut head = larder.connect().await;
+    head.send_request("HEAD", "/x", &[], b"").await;
+    origin.seen("HEAD /x", 1).await;
+    larder.request("PUT", "/x", &[], b"new").await;
+    assert_eq!(larder.get("/x").await.text(), "new");
+    gate.open();
+    head.response_to("HEAD").await;
+    let hit = larder.get("/x").await;
+    assert_eq!(
+        (hit.field("x-state"), hit.field("cache-control")),
+        (Some("new"), Some("max-age=60"))
+    );
+}
+
+#[tokio::test]
+async fn a_head_is_answered_from_what_is_stale_while_a_get_renews_it() {
+    let origin = TestOrigin::start().await;
+    let yaml = "rules:\n  - { match: 'GET /**', ttl: 1m, stale_while_revalidate: 1h }\n";
+    let larder = TestLarder::start(yaml, &origin).await;
+    larder.get("/x").await;
+    larder.advance(Duration::from_secs(61));
+    let head = larder
+        .request("HEAD", "/x", &[("Cache-Control", "only-if-cached")], b"")
+        .await;
+    assert_eq!((head.status, head.cache_status().hit), (200, true));
+    origin.seen("GET /x", 2).await;
+    assert_eq!(origin.count("HEAD /x"), 0);
+}
+
+#[tokio::test]
+async fn personal_parts_cost_one_fill() {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", |seen| {
+        let answer = match seen.field("range") {
+            Some(_) => Answer::status(206)
+                .with("0")
+                .field("Content-Range", "bytes 0-0/10"),
+            None => Answer::ok("0123456789"),
+        };
+        answer.field("Cache-Control", "max-age=100")
+    });
+    let larder = TestLarder::start("", &origin).await;
+    let fields = [("Authorization", "Bearer x"), ("Range", "bytes=0-0")];
+    for _ in 0..4 {
+        assert_eq!(larder.get_with("/x", &fields).await.status, 206);
+    }
+    assert_eq!(origin.total(), 5);
+}

@@ -355,3 +355,48 @@ async fn too_many_groups_are_not_stored_and_thirty_two_always_are() {
         assert_eq!(larder.get("/x").await.reason(), reason, "{count}");
     }
 }
+
+#[tokio::test]
+async fn a_validated_answer_in_too_many_groups_is_not_stored_again() {
+    let origin = TestOrigin::start().await;
+    let many: Vec<String> = (0..70).map(|n| format!("\"g{n}\"")).collect();
+    let many = many.join(", ");
+    origin.on("GET /x", move |seen| match seen.before {
+        0 => Answer::ok("x")
+            .field("ETag", "\"one\"")
+            .field("Cache-Control", "max-age=0")
+            .field("Cache-Groups", "\"a\""),
+        _ => Answer::status(304)
+            .field("ETag", "\"one\"")
+            .field("Cache-Control", "max-age=60")
+            .field("Cache-Groups", &many),
+    });
+    let larder = TestLarder::start("", &origin).await;
+    larder.get("/x").await;
+    assert_eq!(larder.get("/x").await.text(), "x");
+    assert_ne!(larder.get("/x").await.reason(), "hit");
+}
+
+#[tokio::test]
+async fn a_304_with_a_via_leaves_larders_own_in_place() {
+    let origin = TestOrigin::start().await;
+    origin.on("/x", |seen| match seen.before {
+        0 => Answer::ok("x").field("ETag", "\"one\""),
+        _ => Answer::status(304)
+            .field("ETag", "\"one\"")
+            .field("Cache-Control", "max-age=60")
+            .field("Via", "1.1 up"),
+    });
+    let larder = TestLarder::start("", &origin).await;
+    for _ in 0..3 {
+        let via = larder.get("/x").await;
+        let names = via
+            .fields
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("via"));
+        assert!(
+            names.into_iter().any(|(_, value)| value.contains("larder-")),
+            "{via:?}"
+        );
+    }
+}

@@ -107,12 +107,14 @@ impl Kept {
         let asked = Asked {
             credentials: credentials(&question.request),
             rule_grants: self.rule.grants_freshness(),
+            wishes: Default::default(),
         };
         match reuse::decide(candidate, asked, moment(question.now)) {
             Reuse::Serve { age, left } => Verdict::Fresh {
                 age: tenths(age) / 10,
                 left_tenths: tenths(left),
             },
+            Reuse::ServeAsWished { .. } => unreachable!("nothing was wished"),
             Reuse::ServeStale { age, .. } => Verdict::StaleWhileRevalidating {
                 age: tenths(age) / 10,
             },

@@ -9,7 +9,7 @@ use crate::syntax::{
 
 /// §5.2.2.4 and §5.2.2.7 leave open to treat `no-cache` and `private` with field names as if they
 /// had none. The one place that says whether Larder does so always, or only for [`NEEDED`] fields.
-pub const QUALIFIED_COUNT_AS_WHOLE: bool = true;
+pub const QUALIFIED_COUNT_AS_WHOLE: bool = false;
 
 /// Fields that storing and reuse themselves depend on.
 const NEEDED: [&str; 6] = [

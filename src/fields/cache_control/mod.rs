@@ -117,6 +117,9 @@ impl CacheControl {
 
     fn add(&mut self, directive: &Directive<'_>) {
         let argument = directive.argument;
+        if !list::is_token(directive.name) {
+            return self.add_refusals(directive.text);
+        }
         // By length first: one comparison per directive instead of sixteen.
         match directive.name.len() {
             6 if directive.is("public") => self.public |= argument.is_none(),
@@ -138,6 +141,23 @@ impl CacheControl {
                 smallest(&mut self.stale_while_revalidate, directive);
             }
             _ => {}
+        }
+    }
+
+    /// Reads a member that is no directive, such as `private; max-age=60` or `no-store max-age=60`: it
+    /// permits nothing, and a refusal in it still refuses.
+    fn add_refusals(&mut self, text: &[u8]) {
+        let words = text.split(|byte| !list::is_token(std::slice::from_ref(byte)));
+        for word in words.map(|word| word.to_ascii_lowercase()) {
+            match word.as_slice() {
+                b"no-store" => self.no_store = true,
+                b"private" => self.private.widen(None),
+                b"no-cache" => self.no_cache.widen(None),
+                b"must-revalidate" => self.must_revalidate = true,
+                b"proxy-revalidate" => self.proxy_revalidate = true,
+                b"no-transform" => self.no_transform = true,
+                _ => {}
+            }
         }
     }
 

@@ -205,3 +205,39 @@ fn unknown_directives_are_ignored() {
         CacheControl::default()
     );
 }
+
+#[test]
+fn a_refusal_in_what_is_no_directive_still_refuses() {
+    let table: &[(&str, CacheControl)] = &[
+        (
+            "private; max-age=600",
+            CacheControl {
+                private: Scope::Whole,
+                ..CacheControl::default()
+            },
+        ),
+        (
+            "no-store max-age=60",
+            CacheControl {
+                no_store: true,
+                ..CacheControl::default()
+            },
+        ),
+        (
+            "no-cache; No-Store, \"private\"",
+            CacheControl {
+                no_cache: Scope::Whole,
+                no_store: true,
+                private: Scope::Whole,
+                ..CacheControl::default()
+            },
+        ),
+        ("public; max-age=60", CacheControl::default()), // no permission comes of it
+        ("x-private; a", CacheControl::default()),
+    ];
+    for (line, expected) in table {
+        let mut read = CacheControl::default();
+        read.add_line(line.as_bytes());
+        assert_eq!(&read, expected, "{line}");
+    }
+}

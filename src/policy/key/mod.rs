@@ -17,10 +17,10 @@ mod roles;
 mod tests;
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderName, Method, header};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::config::{BodyKey, Rule, Ttl};
+use crate::config::{BodyKey, FieldSet, Rule, Ttl};
 use crate::policy::Reason;
 
 pub use credentials::CredentialState;
@@ -105,6 +105,12 @@ pub enum KeyBody<'a> {
 
 /// The request's JSON content as `rule` keys it, for templates (`{json.sku}`): the named members.
 pub type KeyedJson = serde_json::Map<String, serde_json::Value>;
+
+/// Whether a field says who asks: one of the three that always do, or one of `credentials`.
+pub fn is_credential(name: &HeaderName, credentials: &FieldSet) -> bool {
+    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION].contains(name)
+        || credentials.contains(name)
+}
 
 /// Whether the rule's `ttl` declares this unsafe method a read.
 ///

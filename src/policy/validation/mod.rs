@@ -65,9 +65,13 @@ fn is_unmodified_since(request: &HeaderMap, stored: &HeaderMap) -> bool {
     let (Some(asked), None) = (lines.next(), lines.next()) else {
         return false;
     };
-    let Some(modified) =
-        last_modified(stored).or_else(|| http_date::of(stored, &header::DATE, century(stored)))
-    else {
+    // §13.1.3: `Date` stands in where there is no `Last-Modified`, not where it cannot be read.
+    let compared = if stored.contains_key(header::LAST_MODIFIED) {
+        header::LAST_MODIFIED
+    } else {
+        header::DATE
+    };
+    let Some(modified) = http_date::of(stored, &compared, century(stored)) else {
         return false;
     };
     http_date::parse(asked.as_bytes(), century(stored)).is_some_and(|asked| modified <= asked)

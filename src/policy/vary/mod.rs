@@ -87,6 +87,12 @@ impl Selecting {
             .all(|field| has(request, field) || suits(&field.0))
     }
 
+    /// Whether a request has the values of those nominated fields that `counts`.
+    pub fn agrees_on(&self, request: &HeaderMap, counts: impl Fn(&HeaderName) -> bool) -> bool {
+        let mut counting = self.fields.iter().filter(|(name, _)| counts(name));
+        counting.all(|field| has(request, field))
+    }
+
     /// Whether both are of the same fields, whatever their values.
     pub fn nominates_the_same(&self, other: &Selecting) -> bool {
         let names = |selecting: &Selecting| -> Vec<HeaderName> {
@@ -149,6 +155,14 @@ fn valued(name: HeaderName, request: &HeaderMap) -> Nominated {
         let canonical = preferences.canonical();
         return (name, Some(canonical));
     }
+    if is_single(&name) {
+        let lines: Vec<&[u8]> = request
+            .get_all(&name)
+            .iter()
+            .map(|line| line.as_bytes())
+            .collect();
+        return (name, Some(lines.join(&LINE_END).into_boxed_slice()));
+    }
     let mut value = Vec::new();
     for member in members(request, &name) {
         if !value.is_empty() {
@@ -173,6 +187,10 @@ fn preferences<'r>(name: &HeaderName, request: &'r HeaderMap) -> Option<Preferen
 fn has_value(request: &HeaderMap, name: &HeaderName, stored: &[u8]) -> bool {
     if let Some(preferences) = preferences(name, request) {
         return preferences.is_canonically(stored);
+    }
+    if is_single(name) {
+        let lines = request.get_all(name).iter().map(|line| line.as_bytes());
+        return lines.eq(stored.split(|byte| *byte == LINE_END));
     }
     let folded = is_weighted(name);
     let mut rest = stored;
@@ -204,6 +222,22 @@ fn members<'r>(request: &'r HeaderMap, name: &HeaderName) -> impl Iterator<Item 
         .get_all(name)
         .iter()
         .flat_map(|line| list::members(line.as_bytes()))
+}
+
+/// Stands between lines of a field; no line has one.
+const LINE_END: u8 = b'\n';
+
+/// Fields that are no lists, in which a comma is a character like any other.
+fn is_single(name: &HeaderName) -> bool {
+    [
+        header::AUTHORIZATION,
+        header::COOKIE,
+        header::ORIGIN,
+        header::PROXY_AUTHORIZATION,
+        header::REFERER,
+        header::USER_AGENT,
+    ]
+    .contains(name)
 }
 
 /// Fields that list codings, language ranges or charsets with weights, in any case (RFC 9110 §12.5).

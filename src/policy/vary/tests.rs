@@ -312,3 +312,16 @@ fn an_answer_in_another_language_replaces_the_one_before() {
     };
     assert_eq!(of("de"), of("en"));
 }
+
+#[test]
+fn what_is_no_list_is_compared_as_written() {
+    let answer = message(&[("vary", "cookie")]);
+    let selecting = Selecting::of(&answer, &message(&[("cookie", "a=1,2")]), false).unwrap();
+    for (cookie, same) in [("a=1,2", true), ("a=1, 2", false), ("a=1,,2", false)] {
+        let request = message(&[("cookie", cookie)]);
+        assert_eq!(selecting.matches(&request), same, "{cookie}");
+        assert_eq!(selecting.for_request(&request) == selecting, same, "{cookie}");
+    }
+    let lines = message(&[("cookie", "a=1"), ("cookie", "2")]);
+    assert!(!selecting.matches(&lines));
+}

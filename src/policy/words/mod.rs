@@ -7,6 +7,7 @@
 use http::{HeaderMap, HeaderName, header};
 
 use crate::fields::cache_control::{CacheControl, Scope};
+use crate::fields::cache_groups;
 use crate::fields::targeted;
 
 #[cfg(test)]
@@ -58,11 +59,12 @@ impl Words {
 /// Fields without which an answer would be reused where it must not be, or be misread. A directive
 /// that names one of them, or a targeted field, is taken for its unqualified form, which §5.2.2.4
 /// and §5.2.2.7 allow.
-const NEEDED: [HeaderName; 6] = [
+const NEEDED: [HeaderName; 7] = [
     header::CACHE_CONTROL,
     header::EXPIRES,
     header::VARY,
     header::CONTENT_ENCODING,
     header::CONTENT_TYPE,
     header::CONTENT_RANGE,
+    cache_groups::CACHE_GROUPS,
 ];

@@ -270,7 +270,7 @@ async fn cache_status_says_what_was_done() {
         row("a client that wants nothing stored", "9211 §2.2")
             .answer(fresh())
             .get_with(&[("Cache-Control", "no-store")])
-            .fwd("request"),
+            .fwd("miss"),
         row("what is served stale has less than nothing left", "9211 §2.4")
             .answer(said("max-age=60, stale-while-revalidate=100"))
             .answer(other())
