@@ -37,6 +37,8 @@ deviations! {
     AgeByDate,
     /// §5.2: an argument where none is defined makes no other directive of a restriction.
     RestrictionWithArgument,
+    /// §5.2: what is no directive means nothing; Larder heeds a refusal that is written in it.
+    RefusalInWhatIsNone,
     /// §5.2: a permission with an argument that is not defined for it is none.
     PermissionWithArgument,
     /// §5.2.2.7 allows: private with names of fields counts as if it had none.
@@ -67,8 +69,6 @@ deviations! {
     EmptyMembersMakeNoDifference,
     /// §4.4: what a write hit may be validated by any validator; Larder asks only with a strong tag.
     StrongTagAfterWrite,
-    /// §4.3.2: a Last-Modified that cannot be read is as good as none, and Date stands in for it.
-    DateForUnreadableLastModified,
     /// RFC 9110 §13.1.2: of a line that is no list of tags, those before the first fault count.
     TagsBeforeFault,
     /// RFC 9110 §14.2 allows: parts that touch or nearly so are sent as one.

@@ -98,16 +98,39 @@ pub struct Directive {
     pub argument: Option<String>,
 }
 
+/// Directives that only restrict.
+const REFUSALS: [&str; 5] = [
+    "no-store",
+    "private",
+    "no-cache",
+    "must-revalidate",
+    "proxy-revalidate",
+];
+
 /// RFC 9111 §5.2: `token [ "=" ( token / quoted-string ) ]`, names without case.
 pub fn directives(lines: &Lines, met: &mut Met) -> Vec<Directive> {
     let mut found = Vec::new();
     for member in list(lines, "Cache-Control", met) {
         let (name, argument) = match member.find('=') {
-            None => (member, None),
+            None => (member.clone(), None),
             Some(at) => (member[..at].to_owned(), Some(member[at + 1..].to_owned())),
         };
         let spaced = name != trim(&name);
         let name = trim(&name).to_lowercase();
+        if !is_token(&name) {
+            let words = member.split(|c: char| !is_token(&c.to_string()));
+            for word in words
+                .map(str::to_lowercase)
+                .filter(|word| REFUSALS.contains(&word.as_str()))
+            {
+                met.note(Deviation::RefusalInWhatIsNone);
+                found.push(Directive {
+                    name: word,
+                    argument: None,
+                });
+            }
+            continue;
+        }
         let argument = argument.map(|argument| {
             let quoted = argument.len() >= 2 && argument.starts_with('"') && argument.ends_with('"');
             match (spaced, quoted) {
