@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::io::{ClientIo, Held, OnRefusal};
 use super::linger;
+use super::newcomers;
 use super::sweep::{Registry, sweep};
 use super::transport::Transport;
 use crate::client::{ConnState, Wish};
@@ -25,6 +26,10 @@ use crate::tasks::Tasks;
 
 /// Bound of the operating system's queue of connections not yet accepted.
 const BACKLOG: u32 = 4096;
+
+/// Handshakes that have begun when the listener is about to close have so long to end: a round trip
+/// between hosts that are near each other.
+const HANDSHAKE: Duration = Duration::from_millis(50);
 
 /// Longest pause after an accept error.
 const MOST_PAUSE: Duration = Duration::from_secs(1);
@@ -98,8 +103,24 @@ impl Server {
             }
         }
         if let Ok(listener) = listener.into_std() {
-            self.take_in(&listener).await;
+            self.close(listener).await;
         }
+    }
+
+    /// Closes the listener so that nobody is reset who is connected: first nobody else may begin to
+    /// connect, then who has begun is taken in.
+    ///
+    /// Where the system cannot turn clients away, who connects between the last look and the close,
+    /// a matter of microseconds, is still reset.
+    async fn close(&self, listener: std::net::TcpListener) {
+        match newcomers::turn_away(&listener) {
+            Ok(()) => {
+                self.take_in(&listener).await;
+                tokio::time::sleep(HANDSHAKE).await;
+            }
+            Err(error) => tracing::debug!(%error, "clients cannot be turned away before the listener closes"),
+        }
+        self.take_in(&listener).await;
     }
 
     async fn accept_one(&self, listener: &TcpListener, pause: &mut Pause) {
@@ -118,22 +139,21 @@ impl Server {
 
     /// Accepts what waits in the operating system's queue: those clients are connected, and would
     /// be reset. Asked directly, not through the runtime, which may not know of the last ones yet.
-    ///
-    /// Who connects between the last look and the close, a matter of microseconds, is still reset.
-    /// A packet filter could drop such clients' SYN instead, and they would wait a second for
-    /// their refusal.
     async fn take_in(&self, listener: &std::net::TcpListener) {
         let mut pause = Pause::default();
         for _ in 0..=BACKLOG {
-            let Ok(permit) = self.room.clone().acquire_owned().await else {
-                return;
-            };
             let accepted = listener.accept().and_then(|(stream, peer)| {
                 stream.set_nonblocking(true)?;
                 Ok((TcpStream::from_std(stream)?, peer))
             });
             match accepted {
-                Ok((stream, peer)) => self.spawn_tcp(stream, peer, permit),
+                Ok((stream, peer)) => {
+                    // Only now: with nobody in the queue the listener closes, however full it is here.
+                    let Ok(permit) = self.room.clone().acquire_owned().await else {
+                        return;
+                    };
+                    self.spawn_tcp(stream, peer, permit);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => pause.after(&error).await,
             }

@@ -4,6 +4,7 @@ mod descriptors;
 mod io;
 mod linger;
 mod listener;
+mod newcomers;
 mod sweep;
 mod transport;
 

@@ -196,6 +196,7 @@ async fn ask_until_refused(address: std::net::SocketAddr) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_keep_coming_while_it_stops_are_answered_or_refused_and_never_reset() {
+    let mut refusals = JoinSet::new();
     for round in 0..10 {
         let origin = TestOrigin::start().await;
         let yaml = format!(
@@ -212,12 +213,18 @@ async fn clients_that_keep_coming_while_it_stops_are_answered_or_refused_and_nev
             .until_metric("larder_requests_total", &[], |count| count > 300.0)
             .await;
         larder.signal("TERM");
-        while let Some(answered) = clients.join_next().await {
-            let answered = answered.unwrap_or_else(|error| panic!("round {round}: {error}"));
-            assert!(answered > 0, "round {round}");
-        }
         let (code, said) = larder.ended().await;
         assert_eq!(code, Some(0), "round {round}: {said:#?}");
+        // Beside the next round: some clients hear of their refusal only a second later.
+        refusals.spawn(async move {
+            while let Some(answered) = clients.join_next().await {
+                let answered = answered.unwrap_or_else(|error| panic!("round {round}: {error}"));
+                assert!(answered > 0, "round {round}");
+            }
+        });
+    }
+    while let Some(refused) = refusals.join_next().await {
+        refused.unwrap();
     }
 }
 
