@@ -117,9 +117,6 @@ impl CacheControl {
 
     fn add(&mut self, directive: &Directive<'_>) {
         let argument = directive.argument;
-        if !list::is_token(directive.name) {
-            return self.add_refusals(directive.text);
-        }
         // By length first: one comparison per directive instead of sixteen.
         match directive.name.len() {
             6 if directive.is("public") => self.public |= argument.is_none(),
@@ -140,6 +137,8 @@ impl CacheControl {
             22 if directive.is("stale-while-revalidate") => {
                 smallest(&mut self.stale_while_revalidate, directive);
             }
+            // Unknown, or no directive at all.
+            _ if !list::is_token(directive.name) => self.add_refusals(directive.text),
             _ => {}
         }
     }
