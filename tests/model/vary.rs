@@ -3,6 +3,16 @@
 use crate::deviation::{Deviation, Met};
 use crate::syntax::{Lines, is_token, list, split, trim, values};
 
+/// Fields that are no lists.
+const SINGLE: [&str; 6] = [
+    "authorization",
+    "cookie",
+    "origin",
+    "proxy-authorization",
+    "referer",
+    "user-agent",
+];
+
 /// "all the presented request header fields nominated by that Vary field value match those fields
 /// in the original request". `*` was settled before.
 pub fn selects(answer: &Lines, original: &Lines, presented: &Lines, met: &mut Met) -> bool {
@@ -27,6 +37,11 @@ fn matches(name: &str, original: &Lines, presented: &Lines, met: &mut Met) -> bo
     // absent there."
     if ours.is_empty() || theirs.is_empty() {
         return ours.is_empty() && theirs.is_empty();
+    }
+    // Commas divide only what is a list (RFC 9110 §5.3).
+    if SINGLE.contains(&name) {
+        let lines = |values: &[String]| -> Vec<String> { values.iter().map(|line| trim(line)).collect() };
+        return lines(&ours) == lines(&theirs);
     }
     // Lines combine with commas (RFC 9110 §5.3), and space around commas does not count.
     let (ours, theirs) = (members(&ours, met), members(&theirs, met));

@@ -156,11 +156,7 @@ fn valued(name: HeaderName, request: &HeaderMap) -> Nominated {
         return (name, Some(canonical));
     }
     if is_single(&name) {
-        let lines: Vec<&[u8]> = request
-            .get_all(&name)
-            .iter()
-            .map(|line| line.as_bytes())
-            .collect();
+        let lines: Vec<&[u8]> = lines(request, &name).collect();
         return (name, Some(lines.join(&LINE_END).into_boxed_slice()));
     }
     let mut value = Vec::new();
@@ -189,8 +185,7 @@ fn has_value(request: &HeaderMap, name: &HeaderName, stored: &[u8]) -> bool {
         return preferences.is_canonically(stored);
     }
     if is_single(name) {
-        let lines = request.get_all(name).iter().map(|line| line.as_bytes());
-        return lines.eq(stored.split(|byte| *byte == LINE_END));
+        return lines(request, name).eq(stored.split(|byte| *byte == LINE_END));
     }
     let folded = is_weighted(name);
     let mut rest = stored;
@@ -222,6 +217,11 @@ fn members<'r>(request: &'r HeaderMap, name: &HeaderName) -> impl Iterator<Item 
         .get_all(name)
         .iter()
         .flat_map(|line| list::members(line.as_bytes()))
+}
+
+fn lines<'r>(request: &'r HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'r [u8]> {
+    let lines = request.get_all(name).iter();
+    lines.map(|line| line.as_bytes().trim_ascii())
 }
 
 /// Stands between lines of a field; no line has one.
