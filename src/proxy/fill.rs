@@ -13,6 +13,7 @@ use super::order::{Fetched, Order};
 use super::partial;
 use super::unstorable::Whose;
 use crate::body::stream::Stream;
+use crate::config::Rule;
 use crate::fields::{connection, http_date};
 use crate::origin::{OriginBody, OriginError};
 use crate::policy::reuse::{Validity, stands_in};
@@ -162,10 +163,7 @@ impl Proxy {
         answer: &Response<OriginBody>,
         fetched: &Fetched,
     ) -> bool {
-        let update = self.update(answer.headers());
-        let freshened = validation::freshen(&entry.fields, &update);
-        let mut fields = storing::storable_fields(order.rule(), &freshened);
-        make_place(&mut fields);
+        let fields = self.freshened_fields(order.rule(), entry, answer.headers());
         let times = storing::times(order.rule(), &fields, fetched.sent, fetched.received);
         let judged = storing::judge(
             order.rule(),
@@ -287,7 +285,7 @@ impl Proxy {
 
     /// The fields of a 304, or of a HEAD's answer, that what is stored is updated by. Without `Date`
     /// the age would go on counting from the one that is stored.
-    pub(super) fn update(&self, answer: &HeaderMap) -> HeaderMap {
+    fn update(&self, answer: &HeaderMap) -> HeaderMap {
         let mut update = answer.clone();
         connection::strip_response(&mut update);
         // What replaces the stored field must name this cache as that did.
@@ -296,6 +294,20 @@ impl Proxy {
         }
         self.add_date(&mut update);
         update
+    }
+
+    /// The stored fields freshened by those of a 304 or of a HEAD's answer, as they are stored again
+    /// (RFC 9111 §3.2).
+    pub(super) fn freshened_fields(
+        &self,
+        rule: &Rule,
+        entry: &StoredResponse,
+        answer: &HeaderMap,
+    ) -> HeaderMap {
+        let freshened = validation::freshen(&entry.fields, &self.update(answer));
+        let mut fields = storing::storable_fields(rule, &freshened);
+        make_place(&mut fields);
+        fields
     }
 
     fn add_date(&self, fields: &mut HeaderMap) {

@@ -16,7 +16,7 @@ use crate::body::Body;
 use crate::config::Collapse;
 use crate::invalidation::{self, Subject, Tag, TagId, path_tags};
 use crate::policy::Reason;
-use crate::policy::key::{CredentialState, Lookup};
+use crate::policy::key::Lookup;
 use crate::policy::reuse::Validity;
 use crate::route::invalidation_path;
 use crate::store::StoredResponse;
@@ -68,10 +68,7 @@ impl Proxy {
 
     /// Why the request is forwarded as it came although its key would allow a fill.
     fn must_go_untouched(&self, exchange: &Exchange, lookup: &Lookup, need: &Need) -> Option<Reason> {
-        let unnamed = matches!(
-            lookup.credentials,
-            CredentialState::Unnamed | CredentialState::UnnamedAuthorization
-        );
+        let unnamed = lookup.credentials.is_unnamed();
         let whose = if unnamed {
             Whose::Personal
         } else {
@@ -194,10 +191,7 @@ impl Proxy {
     /// Whether nobody may wait for this request's fill, nor it for another's.
     fn goes_alone(&self, exchange: &Exchange, lookup: &Lookup) -> bool {
         exchange.rule.collapse == Collapse::Off
-            || !matches!(
-                lookup.credentials,
-                CredentialState::Absent | CredentialState::Named
-            )
+            || lookup.credentials.is_unnamed()
             || self.unstorable.keeps_apart(&lookup.key, exchange.started.mono)
     }
 

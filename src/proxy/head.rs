@@ -9,7 +9,6 @@ use http::{HeaderMap, Method, Response, StatusCode, header};
 use super::Proxy;
 use super::exchange::Exchange;
 use super::fill::excuses;
-use super::keep::make_place;
 use super::lookup::Need;
 use super::pass::Passed;
 use crate::body::Body;
@@ -66,11 +65,7 @@ impl Proxy {
         head: &HeaderMap,
     ) {
         // What one client's credentials bring says nothing of what everybody gets.
-        let personal = !matches!(
-            lookup.credentials,
-            CredentialState::Absent | CredentialState::Named
-        );
-        if personal || entry.fingerprint != exchange.rule.fingerprint {
+        if lookup.credentials.is_unnamed() || entry.fingerprint != exchange.rule.fingerprint {
             return;
         }
         let says = validation::compare_head(&entry.fields, entry.content.whole_len(), head);
@@ -99,9 +94,7 @@ impl Proxy {
         passed: &Passed,
         head: &HeaderMap,
     ) -> Option<Parts> {
-        let freshened = validation::freshen(&entry.fields, &self.update(head));
-        let mut fields = storing::storable_fields(&exchange.rule, &freshened);
-        make_place(&mut fields);
+        let fields = self.freshened_fields(&exchange.rule, entry, head);
         let times = storing::times(&exchange.rule, &fields, passed.sent, passed.received);
         let facts = RequestFacts {
             method: Method::GET,

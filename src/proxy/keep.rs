@@ -16,7 +16,7 @@ use super::exchange::Exchange;
 use super::order::{Fetched, Order};
 use super::outcome::STATUS_PLACE;
 use super::partial::Extent;
-use super::ranges::OF_CONTENT;
+use super::ranges::remove_digests;
 use super::unstorable::Whose;
 use crate::body::stream::Broken;
 use crate::config::{Config, Forwarded, HostField, Rule};
@@ -354,9 +354,7 @@ impl Keep {
 /// Takes away what a 206 says of its part alone.
 fn of_the_whole(fields: &mut HeaderMap) {
     fields.remove(header::CONTENT_RANGE);
-    for name in OF_CONTENT {
-        fields.remove(name);
-    }
+    remove_digests(fields);
 }
 
 /// Puts `Age` and `Cache-Status` where a hit will set them: a copy of the fields has no spare room,

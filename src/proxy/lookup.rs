@@ -118,10 +118,13 @@ impl Proxy {
         now: Now,
     ) -> Option<&'s Arc<StoredResponse>> {
         let request = &exchange.head.headers;
-        // The usual case first: none but one is selected.
-        if slot.selected(request).nth(1).is_none() {
-            return slot.select(request);
-        }
+        // The usual cases first, since every hit comes by here.
+        let mut selected = slot.selected(request);
+        let first = match (selected.next(), selected.next()) {
+            (None, _) => return slot.speaking_to(request),
+            (Some(only), None) => return Some(only),
+            (Some(first), Some(_)) => first,
+        };
         let serves = |entry: &Arc<StoredResponse>| {
             entry.fingerprint == exchange.rule.fingerprint
                 && matches!(self.reuse(exchange, lookup, entry, now).0, Reuse::Serve { .. })
@@ -134,7 +137,7 @@ impl Proxy {
                 best = Some((rank, variant));
             }
         }
-        best.map(|(_, variant)| variant).or_else(|| slot.select(request))
+        Some(best.map_or(first, |(_, variant)| variant))
     }
 
     fn decide(&self, exchange: &Exchange, lookup: &Lookup, entry: Arc<StoredResponse>, now: Now) -> Found {

@@ -17,7 +17,7 @@ use crate::policy::ranges::{Selected, select};
 use crate::store::StoredResponse;
 
 /// Digests of the very content that they come with: a part has others than the whole (RFC 9530 §2).
-pub(super) const OF_CONTENT: [&str; 2] = ["content-digest", "content-md5"];
+const OF_CONTENT: [&str; 2] = ["content-digest", "content-md5"];
 
 /// A stored response's content, as much of it as the request asks for.
 pub(super) fn stored(
@@ -40,7 +40,7 @@ pub(super) fn stored(
             let (boundary, pieces) = several(&parts, length, &fields);
             let body = Body::parts(entry.clone(), pieces);
             let size = http_body::Body::size_hint(&body).lower();
-            without_digests(&mut fields);
+            remove_digests(&mut fields);
             // §15.3.7.2: each part has its own type and range; the whole answer has neither.
             fields.insert(header::CONTENT_TYPE, boundary);
             fields.insert(header::CONTENT_LENGTH, size.into());
@@ -76,13 +76,13 @@ pub(super) fn arriving(
 
 fn one(part: Part, length: u64, mut fields: HeaderMap, body: Body) -> Response<Body> {
     let whole = Some(length);
-    without_digests(&mut fields);
+    remove_digests(&mut fields);
     fields.insert(header::CONTENT_RANGE, ContentRange { part, whole }.value());
     fields.insert(header::CONTENT_LENGTH, part.len().into());
     head(StatusCode::PARTIAL_CONTENT, fields, body)
 }
 
-fn without_digests(fields: &mut HeaderMap) {
+pub(super) fn remove_digests(fields: &mut HeaderMap) {
     for name in OF_CONTENT {
         fields.remove(name);
     }

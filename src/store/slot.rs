@@ -6,7 +6,6 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::StoredResponse;
-use crate::policy::vary::Selecting;
 
 /// What a slot adds to its variants, bytes: itself and its place in the cache.
 const OVERHEAD: u64 = 176;
@@ -64,11 +63,15 @@ impl Slot {
     /// The newest variant that a request with these fields selects (RFC 9111 §4.1); where none
     /// does, the newest in the language of its first choice.
     pub fn select(&self, request: &HeaderMap) -> Option<&Arc<StoredResponse>> {
-        let newest = |suits: fn(&Selecting, &HeaderMap) -> bool| {
-            let mut variants = self.variants().iter();
-            variants.find(|variant| suits(&variant.selecting, request))
-        };
-        newest(Selecting::matches).or_else(|| newest(Selecting::speaks_to))
+        self.selected(request)
+            .next()
+            .or_else(|| self.speaking_to(request))
+    }
+
+    /// The newest variant in the language of the request's first choice.
+    pub fn speaking_to(&self, request: &HeaderMap) -> Option<&Arc<StoredResponse>> {
+        let mut variants = self.variants().iter();
+        variants.find(|variant| variant.selecting.speaks_to(request))
     }
 
     /// Every variant that a request with these fields selects, newest first.
