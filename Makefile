@@ -10,13 +10,14 @@ LIMIT := --manifest-path benches/limit/Cargo.toml --locked
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 LIMIT_DIR := --target-dir $(CARGO_TARGET_DIR)/limit
 
-.PHONY: help demo test quick soak bench limits limit-program release clean
+.PHONY: help demo test quick soak planted bench limits limit-program release clean
 
 help:
 	@echo 'make demo    a sample shop behind Larder, with curl lines to try'
 	@echo 'make test    everything CI runs: format, lints, documentation, all tests'
 	@echo 'make quick   the inner loop: check, and the tests beside the code'
 	@echo 'make soak    the long tests, in a release build'
+	@echo 'make planted shows that the simulation finds bugs that are planted in the log'
 	@echo 'make bench   what a decision and a hit cost, beside nginx, HAProxy and a bare epoll program'
 	@echo 'make limits  memory bounds of the release binary'
 
@@ -25,7 +26,7 @@ demo:
 	$(CARGO) run --release --locked --quiet -- demo $(ARGS)
 
 test:
-	@scripts/need.sh cc rustfmt clippy
+	@scripts/need.sh cc rustfmt clippy redis-server
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path benches/limit/Cargo.toml
 	$(CARGO) clippy $(LIMIT) $(LIMIT_DIR) --all-targets --quiet -- -D warnings
@@ -36,20 +37,26 @@ test:
 	$(CARGO) test --locked --lib --bins --tests --no-fail-fast
 
 quick:
-	@scripts/need.sh cc
+	@scripts/need.sh cc redis-server
 	$(CARGO) check --locked --all-targets
 	$(CARGO) test --locked --lib --quiet
 
 # Tests that take minutes are named soak_… and ignored elsewhere; they run one after another.
 soak:
-	@scripts/need.sh cc
+	@scripts/need.sh cc redis-server
 	$(CARGO) test --locked --release --test it --test model --no-fail-fast soak_ -- --ignored --nocapture --test-threads 1
 
+# Takes half an hour: each bug is built, and looked for with all traces and some histories.
+planted:
+	@scripts/need.sh cc python3
+	python3 scripts/planted.py $(ARGS)
+
 bench: release limit-program
-	@scripts/need.sh wrk nginx haproxy taskset python3
+	@scripts/need.sh wrk nginx haproxy taskset python3 redis-server redis-benchmark
 	$(CARGO) bench --locked --bench policy -- --noplot
 	python3 benches/run.py $(ARGS)
 	python3 benches/writes.py
+	python3 benches/redis.py
 
 limits: release limit-program
 	@scripts/need.sh python3

@@ -103,9 +103,19 @@ class Bench:
     def start_larder(self, config, name, core=SERVER_CORE, log=None):
         """Starts `larder serve` on `config`, a text with a `{listen}` place for the port."""
         port, file = free_port(), self.dir / f"{name}.yaml"
-        file.write_text(config.format(listen=port, admin=free_port()))
+        admin = free_port()
+        file.write_text(config.format(listen=port, admin=admin))
         with open(log or os.devnull, "wb") as out:
             process = self.start([LARDER, "serve", "--config", file], core, out, name)
+        process.admin = admin
+        wait_for(port, process)
+        return process, port
+
+    def start_redis(self, core=LOAD_CORE):
+        """Starts a `redis-server` that keeps nothing on disk; gives its port."""
+        port = free_port()
+        command = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", self.dir]
+        process = self.start([*command, "--save", "", "--appendonly", "no"], core)
         wait_for(port, process)
         return process, port
 
@@ -230,20 +240,43 @@ def must_hit(name, port, target, origin_port, fields=()):
             raise Failed(f"{name}: {field} is {found.get(field)!r}, without {word!r}")
 
 
+def metric(admin_port, name, **labels):
+    """The sum over all series of `name` that carry every one of `labels`."""
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    total = 0
+    for line in ask(admin_port, "/metrics")[2].decode().splitlines():
+        series, _, value = line.rpartition(" ")
+        if series.partition("{")[0] == name and all(word in series for word in wanted):
+            total += float(value)
+    return total
+
+
 class Load:
-    """What one run of wrk came to."""
+    """What one run of wrk came to: µs CPU a request, requests a second, latency in ms."""
 
-    def __init__(self, cpu, requests, seconds):
+    def __init__(self, cpu, requests, seconds, percentiles):
         self.cpu = cpu * 1e6 / requests
+        self.requests = requests
         self.rate = requests / seconds
+        self.p50, self.p99 = percentiles
 
 
-def wrk(pid, port, target, seconds, connections=64):
-    """Loads one server and divides its CPU time by the requests that wrk counted."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s"]
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60}
+
+
+def wrk(pid, port, target, seconds, connections=64, script=None):
+    """Loads one server and divides its CPU time by the requests that wrk counted.
+
+    `script`: a file of Lua that says what to ask for, and the words that it is given.
+    """
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    url, words = f"http://127.0.0.1:{port}{target}", []
+    if script:
+        command += ["-s", script[0]]
+        words = ["--", *script[1:]]
     before = cpu_seconds(pid)
     run = subprocess.run(
-        pinned([*command, f"http://127.0.0.1:{port}{target}"], LOAD_CORE),
+        pinned([*command, url, *words], LOAD_CORE),
         capture_output=True,
         text=True,
     )
@@ -253,8 +286,12 @@ def wrk(pid, port, target, seconds, connections=64):
         raise Failed("wrk: " + (run.stderr or run.stdout).strip())
     if "Non-2xx" in run.stdout or "Socket errors" in run.stdout:
         raise Failed("wrk saw errors:\n" + run.stdout)
-    unit = {"ms": 1e-3, "s": 1, "m": 60}[total[3]]
-    return Load(used, int(total[1]), float(total[2]) * unit)
+    percentiles = [
+        float(found[1]) * UNITS[found[2]] * 1e3
+        for percent in (50, 99)
+        if (found := re.search(rf"^\s+{percent}%\s+([\d.]+)([um]?s|m)$", run.stdout, re.M))
+    ]
+    return Load(used, int(total[1]), float(total[2]) * UNITS[total[3]], percentiles)
 
 
 def median(values):

@@ -8,16 +8,21 @@
 use std::hint::black_box;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use larder::clock::{Mono, Now};
 use larder::config::Rule;
 use larder::fields::cache_control::CacheControl;
+use larder::invalidation::{EventId, Mark, Nonce, Order, Position};
 use larder::policy::freshness::Times;
-use larder::policy::key::CredentialState;
+use larder::policy::key::{CacheKey, CredentialState};
 use larder::policy::request::RequestDirectives;
 use larder::policy::reuse::{self, Asked, Candidate, Validity};
 use larder::policy::storing::{self, RequestFacts, Storing, Terms};
+use larder::policy::vary::Selecting;
+use larder::store::frame::{Sealer, Written, pack, unpack};
+use larder::store::{Codings, Content, Parts, StoredResponse};
 
 const ANSWER: &[(&str, &str)] = &[
     ("date", "Mon, 01 Jan 2024 12:00:00 GMT"),
@@ -124,5 +129,52 @@ fn judge(c: &mut Criterion) {
     });
 }
 
-criterion_group!(policy, decide, read, judge);
+/// An entry of 1 KiB as it comes from Redis, and on its way there.
+fn frame(c: &mut Criterion) {
+    let (terms, times) = stored(&Rule::unmatched(u64::MAX));
+    let position = Some(Position {
+        nonce: Nonce::random(),
+        id: EventId { ms: 1, seq: 2 },
+    });
+    let response = StoredResponse::new(Parts {
+        key: CacheKey::new(vec![b'k'; 80]),
+        status: StatusCode::OK,
+        fields: message(ANSWER),
+        selecting: Selecting::default(),
+        times,
+        terms,
+        facts: facts(),
+        tags: Box::new([]),
+        path: "/products/1".into(),
+        rule: "product".into(),
+        fingerprint: 1,
+        mark: Mark {
+            position,
+            stamp: Order::default(),
+            fetched: Mono::default(),
+        },
+        content: Content::from_chunks(vec![Bytes::from(vec![b'c'; 1024])]),
+        codings: Codings::none(),
+    });
+    let written = Written {
+        age: Duration::ZERO,
+        wall: at(0).wall,
+        retention: Duration::from_secs(60),
+        content_id: 1,
+    };
+    for (how, sealer) in [
+        ("checked", Sealer::new(None)),
+        ("signed", Sealer::new(Some(b"secret"))),
+    ] {
+        let frame = Bytes::from(pack(&response, written, &sealer).unwrap().head);
+        c.bench_function(&format!("unpack, {how}"), |b| {
+            b.iter(|| unpack(black_box(&frame), &response.key, &sealer));
+        });
+        c.bench_function(&format!("pack, {how}"), |b| {
+            b.iter(|| pack(black_box(&response), written, &sealer));
+        });
+    }
+}
+
+criterion_group!(policy, decide, read, judge, frame);
 criterion_main!(policy);

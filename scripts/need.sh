@@ -12,6 +12,7 @@ package_of() {
     case "$1" in
         cc) echo gcc libc6-dev ;;
         taskset) echo util-linux ;;
+        redis-benchmark) echo redis-tools ;;
         *) echo "$1" ;;
     esac
 }

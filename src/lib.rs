@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | listen | [`server`] | I/O |
 //! | admit, match, key | [`proxy`], [`route`], [`policy::key`] | pure |
-//! | look up | [`store`] | memory |
+//! | look up | [`store`]: memory, then [`redis`] | memory, I/O |
 //! | decide | [`policy::reuse`] | pure |
 //! | collapse | [`proxy`] | coordination |
 //! | fetch | [`origin`] | I/O |
@@ -20,6 +20,7 @@ pub mod app;
 pub mod body;
 pub mod client;
 pub mod clock;
+pub mod codec;
 pub mod tasks;
 
 pub mod cli;
@@ -31,6 +32,7 @@ pub mod invalidation;
 pub mod origin;
 pub mod policy;
 pub mod proxy;
+pub mod redis;
 pub mod route;
 pub mod server;
 pub mod store;

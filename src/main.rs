@@ -18,5 +18,6 @@ fn main() -> ExitCode {
         0 => out.write_all(output.text.as_bytes()).and_then(|()| out.flush()),
         _ => std::io::stderr().write_all(output.text.as_bytes()),
     };
+    let _ = std::io::stderr().write_all(output.aside.as_bytes());
     ExitCode::from(output.code)
 }

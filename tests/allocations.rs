@@ -4,13 +4,16 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "test code fails by panicking"
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "test code fails by panicking, and prints seeds"
 )]
 
 use std::time::{Duration, SystemTime};
 
 use allocation_counter::measure;
-use http::{HeaderMap, HeaderName};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use larder::clock::{Mono, Now};
 use larder::fields::cache_control::CacheControl;
 use larder::policy::freshness::Times;
@@ -18,6 +21,19 @@ use larder::policy::key::CredentialState;
 use larder::policy::request::RequestDirectives;
 use larder::policy::reuse::{self, Asked, Candidate, Reuse, Validity};
 use larder::policy::storing::Terms;
+use larder::policy::vary::Selecting;
+use larder::store::StoredResponse;
+use larder::store::frame::{self, MOST_FIELDS, READING};
+
+#[allow(dead_code, reason = "shared with the tests in `it`")]
+#[path = "it/frames/damage.rs"]
+mod damage;
+#[allow(dead_code, reason = "shared with the tests in `it`")]
+#[path = "it/support/rng.rs"]
+mod rng;
+
+use damage::Sample;
+use rng::Rng;
 
 fn message(lines: &[(&str, &str)]) -> HeaderMap {
     let mut fields = HeaderMap::new();
@@ -89,4 +105,78 @@ fn scanning_a_request_and_deciding_allocates_nothing() {
         assert!(matches!(decided, Reuse::Forward(_)));
     };
     assert_eq!(allocations(decide), 0);
+}
+
+/// What reading a frame allocates in all, bytes, whether it can be read or not.
+fn reading(sample: &Sample, frame: &Bytes, signed: bool) -> u64 {
+    let sealer = damage::sealer(signed);
+    measure(|| drop(std::hint::black_box(sample.read(frame, &sealer)))).bytes_total
+}
+
+#[test]
+fn reading_a_usual_frame_allocates_no_more_than_twice_its_length() {
+    for signed in [false, true] {
+        for sample in damage::samples(&damage::sealer(signed)) {
+            let frame = Bytes::from(sample.frame.clone());
+            let (taken, len) = (reading(&sample, &frame, signed), frame.len() as u64);
+            // Where there is little content, the fields' table counts.
+            let room = if len > 1024 { 0 } else { 2048 };
+            assert!(taken <= 2 * len + room, "{taken} for {len} bytes");
+        }
+    }
+}
+
+#[test]
+fn reading_the_most_fields_there_may_be_stays_within_what_is_said() {
+    let line = |n: usize| HeaderName::try_from(format!("{n:x}")).unwrap();
+    let one = |_| HeaderName::from_static("a");
+    let names: [Box<dyn Fn(usize) -> HeaderName>; 2] = [Box::new(line), Box::new(one)];
+    for name in names {
+        let mut fields = HeaderMap::new();
+        for n in 0..MOST_FIELDS {
+            fields.append(name(n), HeaderValue::from_static(""));
+        }
+        let selecting = Selecting {
+            fields: (0..MOST_FIELDS).map(|n| (name(n), None)).collect(),
+            language: None,
+        };
+        let response = StoredResponse::new(damage::parts("k", fields, selecting, 0));
+        let head = frame::pack(&response, damage::written(), &damage::sealer(false))
+            .unwrap()
+            .head;
+        let sample = Sample {
+            key: response.key.clone(),
+            frame: head.clone(),
+            chunk: None,
+        };
+        let (taken, len) = (
+            reading(&sample, &Bytes::from(head.clone()), false),
+            head.len() as u64,
+        );
+        assert!(taken <= 2 * len + READING as u64, "{taken} for {len} bytes");
+    }
+}
+
+#[test]
+fn whatever_a_frame_says_it_costs_little_to_read() {
+    let mut rng = Rng::from_env("costs");
+    let all = [false, true].map(|signed| damage::samples(&damage::sealer(signed)));
+    for number in 0..20_000 {
+        let signed = number % 2 == 1;
+        let samples = &all[usize::from(signed)];
+        let sample = &samples[rng.below(samples.len() as u64) as usize];
+        // Half of them with a seal that is right, so that they are read to where they go wrong.
+        let frame = if number % 4 < 2 {
+            let mut body = damage::body(&sample.frame, signed).to_vec();
+            damage::damage(&mut body, samples, &mut rng);
+            damage::seal(body, signed.then_some(damage::SECRET))
+        } else {
+            let mut frame = sample.frame.clone();
+            damage::damage(&mut frame, samples, &mut rng);
+            frame
+        };
+        let len = frame.len() as u64;
+        let taken = reading(sample, &Bytes::from(frame), signed);
+        assert!(taken <= 2 * len + READING as u64, "{taken} for {len} bytes");
+    }
 }

@@ -13,17 +13,26 @@ use std::path::{Path, PathBuf};
 /// Modules that decide and never wait, log or read a clock.
 const PURE: &[&str] = &[
     "fields",
+    "codec",
     "policy",
     "route",
     "config/resolve",
     "config/model",
     "config/raw",
+    "config/redis/url",
+    "config/hidden",
     "store/response",
+    "store/frame",
     "proxy/admit",
     "proxy/problem",
     "origin/answer",
     "origin/identity",
     "origin/retry",
+    "redis/breaker",
+    "redis/failure",
+    "redis/layout",
+    "redis/replication",
+    "redis/slot",
 ];
 
 /// What only code that does something may mention.
@@ -46,24 +55,38 @@ const EFFECTS: &[&str] = &[
 /// and `config`. What is not listed is not restricted.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("fields", &[]),
+    ("codec", &["fields"]),
     ("clock", &[]),
     ("tasks", &[]),
     ("policy", &["fields", "route"]),
     ("route", &["fields"]),
-    ("config", &["fields", "route", "policy"]),
+    ("config", &["codec", "fields", "route", "policy"]),
     ("client", &[]),
     (
         "body",
-        &["client", "store", "origin", "fields", "policy", "telemetry"],
+        &[
+            "client",
+            "codec",
+            "store",
+            "origin",
+            "fields",
+            "policy",
+            "telemetry",
+        ],
     ),
-    ("store", &["fields", "policy", "route", "invalidation"]),
-    ("invalidation", &["fields", "policy", "route"]),
+    ("redis", &["telemetry"]),
+    (
+        "store",
+        &["codec", "fields", "policy", "route", "invalidation", "redis"],
+    ),
+    ("invalidation", &["fields", "policy", "route", "redis"]),
     ("origin", &["client", "fields", "policy", "telemetry"]),
-    ("telemetry", &["fields", "policy"]),
+    ("telemetry", &["codec", "fields", "policy"]),
     (
         "proxy",
         &[
             "client",
+            "codec",
             "fields",
             "policy",
             "route",

@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use crate::config::Secret;
 use crate::telemetry::{Metrics, Snapshot};
 
-pub use purge::{PurgeError, PurgePath, PurgeReceipt, PurgeRequest, ReceiptPosition};
+pub use purge::{PurgeError, PurgePath, PurgeReceipt, PurgeRequest, ReceiptPod, ReceiptPosition};
 pub use serve::serve;
 
 /// Answers a purge: resolves when its event is in the log, and, if asked for, counted.

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 /// The keys of a purge, in the order of the documentation.
-const KEYS: [&str; 7] = ["tags", "paths", "patterns", "all", "soft", "dry_run", "count"];
+const KEYS: [&str; 8] = [
+    "tags", "paths", "patterns", "all", "soft", "dry_run", "count", "pods",
+];
 /// Longest tag, path or pattern, bytes: no target URI that Larder takes is longer.
 const MAX_ITEM: usize = 8 * 1024;
 
@@ -27,6 +29,8 @@ pub struct PurgeRequest {
     pub dry_run: bool,
     /// Counts what the purge hits in memory here.
     pub count: bool,
+    /// Names the pods that have applied it.
+    pub pods: bool,
 }
 
 /// A path of a purge.
@@ -66,6 +70,19 @@ pub struct PurgeReceipt {
     pub logged: bool,
     /// How many stored responses in memory here it hits, where it was asked to count.
     pub matched: Option<u64>,
+    /// The pods that share the log, where it was asked for them and they could be asked.
+    pub pods: Option<Vec<ReceiptPod>>,
+    /// What its reader should know, where not everything is as it was asked for.
+    pub note: Option<&'static str>,
+}
+
+/// A pod that shares the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptPod {
+    /// Its name, which is also the one in `Via`.
+    pub pod: String,
+    /// Whether it has applied the purge.
+    pub applied: bool,
 }
 
 /// Why a purge was not done.
@@ -109,6 +126,7 @@ impl PurgeRequest {
             soft: flag(&members, "soft")?,
             dry_run: flag(&members, "dry_run")?,
             count: flag(&members, "count")?,
+            pods: flag(&members, "pods")?,
         };
         if request.is_empty() {
             return Err(
@@ -137,6 +155,11 @@ impl PurgeRequest {
             .position
             .as_ref()
             .map(|p| json!({ "nonce": p.nonce, "id": p.id }));
+        let pod = |pod: &ReceiptPod| json!({ "pod": pod.pod, "applied": pod.applied });
+        let pods = receipt
+            .pods
+            .as_ref()
+            .map(|pods| pods.iter().map(pod).collect::<Vec<_>>());
         json!({
             "position": position,
             "logged": receipt.logged,
@@ -147,6 +170,8 @@ impl PurgeRequest {
             "paths": self.paths.iter().map(PurgePath::written).collect::<Vec<_>>(),
             "patterns": self.patterns,
             "matched": receipt.matched,
+            "pods": pods,
+            "note": receipt.note,
         })
     }
 }
@@ -238,7 +263,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let content = br#"{"tags": ["product:a"], "paths": ["/a", "/b/**", "/**"], "patterns": ["/x/*/y"],
-            "all": true, "soft": true, "dry_run": true, "count": true}"#;
+            "all": true, "soft": true, "dry_run": true, "count": true, "pods": true}"#;
         let expected = PurgeRequest {
             tags: vec!["product:a".into()],
             paths: vec![
@@ -251,6 +276,7 @@ mod tests {
             soft: true,
             dry_run: true,
             count: true,
+            pods: true,
         };
         assert_eq!(PurgeRequest::read(content), Ok(expected));
     }

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::telemetry::{OutcomeKind, RuleCounts, Snapshot, rfc3339};
+use crate::telemetry::{FleetFigures, OutcomeKind, RuleCounts, Snapshot, Sums, rfc3339};
 
 /// The object.
 pub(super) fn stats(snapshot: &Snapshot, counts: &[RuleCounts]) -> Value {
     let Snapshot {
         memory, log, origin, ..
     } = snapshot;
-    json!({
+    let mut stats = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "started": rfc3339(snapshot.started),
         "uptime_seconds": snapshot.uptime.as_secs(),
@@ -23,10 +23,64 @@ pub(super) fn stats(snapshot: &Snapshot, counts: &[RuleCounts]) -> Value {
             "evictions": memory.evictions,
             "in_flight_bytes": memory.in_flight,
         },
-        "log": { "events": log.events, "tags": log.tags, "patterns": log.patterns },
+        "log": {
+            "events": log.events,
+            "tags": log.tags,
+            "patterns": log.patterns,
+            "stripes": log.stripes,
+            "floor": log.floor,
+            "horizon_seconds": log.horizon.as_secs_f64(),
+        },
         "origin": { "idle": origin.idle, "busy": origin.busy },
         "rules": counts.iter().filter(|c| c.requests() + c.forwards > 0).map(rule).collect::<Vec<_>>(),
+    });
+    if let Some(fleet) = &snapshot.fleet {
+        add(&mut stats, "log", shared_log(fleet));
+        add(&mut stats, "redis", redis(fleet));
+    }
+    stats
+}
+
+/// Adds members to the object that is a member of `stats`, or is made one.
+fn add(stats: &mut Value, name: &str, members: Value) {
+    if let (Value::Object(stats), Value::Object(mut members)) = (stats, members)
+        && let Value::Object(there) = stats.entry(name).or_insert_with(|| Value::Object(Map::new()))
+    {
+        there.append(&mut members);
+    }
+}
+
+fn shared_log(fleet: &FleetFigures) -> Value {
+    let FleetFigures { log, blind, .. } = fleet;
+    let (nonce, id) = &log.position;
+    json!({
+        "joined": log.joined,
+        "position": { "nonce": nonce, "id": id },
+        "lag_seconds": log.lag.as_secs_f64(),
+        "queued": log.queued,
+        "unlogged": log.unlogged,
+        "flushes": sums(&log.flushes),
+        "blind_forwards": blind.under_way,
+        "blind_stood_in": blind.stood_in,
     })
+}
+
+fn redis(fleet: &FleetFigures) -> Value {
+    let FleetFigures { redis, tier, .. } = fleet;
+    json!({
+        "connections": redis.connections,
+        "breakers_open": redis.breakers_open,
+        "lookups": sums(&tier.lookups),
+        "corrupt": sums(&tier.corrupt),
+        "writes": sums(&tier.writes),
+        "writing_bytes": tier.writing,
+    })
+}
+
+fn sums(sums: &Sums) -> Map<String, Value> {
+    sums.iter()
+        .map(|&(word, sum)| (word.to_owned(), json!(sum)))
+        .collect()
 }
 
 fn rule(counts: &RuleCounts) -> Value {

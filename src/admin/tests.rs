@@ -41,6 +41,7 @@ async fn port(token: Option<&str>) -> Port {
                 position: Some(position),
                 logged: true,
                 matched: Some(3),
+                ..PurgeReceipt::default()
             })
         })
     });
@@ -156,7 +157,7 @@ async fn a_purge_is_answered_with_its_receipt() {
     assert_eq!(status(&answer), "200");
     assert_eq!(
         content(&answer).to_string(),
-        r#"{"position":{"nonce":"n","id":"7"},"logged":true,"soft":false,"dry_run":false,"all":false,"tags":["a"],"paths":["/b/**"],"patterns":[],"matched":3}"#
+        r#"{"position":{"nonce":"n","id":"7"},"logged":true,"soft":false,"dry_run":false,"all":false,"tags":["a"],"paths":["/b/**"],"patterns":[],"matched":3,"pods":null,"note":null}"#
     );
     assert_eq!(
         port.purged.lock().unwrap()[0].paths,

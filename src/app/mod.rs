@@ -3,6 +3,7 @@
 //! Listeners are bound before [`App::start`] returns, so that a caller learns the ports and a
 //! port that is taken is an error of the start, not of some later moment.
 
+mod fleet;
 mod purge;
 
 use std::io::ErrorKind;
@@ -14,17 +15,23 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::admin::{self, AdminState, PurgeError};
+use crate::admin::{self, AdminState};
 use crate::clock::{Clock, Now};
 use crate::config::Config;
 use crate::fields::via::Pseudonym;
-use crate::invalidation::{Bounds, Log};
+use crate::invalidation::Log;
 use crate::origin::{Connect, Origin, Tcp};
+use crate::policy::key::shared_secret;
 use crate::proxy::{Proxy, ProxyParts};
+use crate::redis::Dial;
 use crate::server::{self, Server, Transport};
-use crate::store::Memory;
+use crate::store::{Memory, RedisTier};
 use crate::tasks::Tasks;
-use crate::telemetry::{AccessLogger, Metrics, Sink, Snapshot};
+use crate::telemetry::{AccessLogger, Metrics, RedisFigures, Sink, Snapshot};
+use fleet::{Fleet, FleetParts};
+
+/// How long a drain waits, beyond its own time, for a shared log to take this pod's last events.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 
 /// What a start needs beside the configuration.
 pub struct Options {
@@ -32,6 +39,8 @@ pub struct Options {
     pub clock: Clock,
     /// How the origin is reached; `None`: over TCP.
     pub connect: Option<Arc<dyn Connect>>,
+    /// How servers of Redis are reached; `None`: over sockets.
+    pub redis: Option<Arc<dyn Dial>>,
     /// Where access-log lines go.
     pub access_log: Sink,
     /// How many access-log lines were dropped so far.
@@ -44,6 +53,7 @@ impl Default for Options {
         Self {
             clock: Clock::system(),
             connect: None,
+            redis: None,
             access_log: Arc::new(|_line| {}),
             log_dropped: Arc::new(|| 0),
         }
@@ -77,6 +87,7 @@ pub enum StartError {
 /// A running Larder.
 pub struct App {
     proxy: Arc<Proxy>,
+    fleet: Fleet,
     server: Server,
     origin: Origin,
     tasks: Tasks,
@@ -139,6 +150,7 @@ impl App {
         let Options {
             clock,
             connect,
+            redis: dial,
             access_log,
             log_dropped,
         } = options;
@@ -148,21 +160,34 @@ impl App {
         let metrics = Arc::new(Metrics::new(config.rules.rules(), config.metric_rules));
         let access = Arc::new(AccessLogger::new(&config.log, access_log));
         let (limits, drain_timeout) = (config.limits.clone(), config.drain_timeout);
+        let (memory, name) = (Memory::new(config.store, limits.variants), pseudonym()?);
+        let fleet = Fleet::start(FleetParts {
+            settings: config.redis.as_ref(),
+            dial,
+            budget: memory.budget().clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            metrics: metrics.clone(),
+            pod: name.name().into(),
+        });
         let proxy = Arc::new(Proxy::new(ProxyParts {
-            memory: Memory::new(config.store, limits.variants),
-            log: Log::in_memory(Bounds::default()),
+            memory,
+            tier: fleet.shared.as_ref().map(|shared| shared.tier.clone()),
+            log: fleet.log.clone(),
             origin: origin.clone(),
             metrics: metrics.clone(),
             access,
             clock: clock.clone(),
             tasks: tasks.clone(),
-            identity: (random()?, pseudonym()?),
+            identity: (identity_secret(&config)?, name),
             config,
         }));
+        proxy.heed_other_rules();
         let server = Server::new(proxy.clone(), limits, clock.clone(), tasks.clone());
         tasks.detach(metrics.clone().keep_up());
         Ok(App {
             proxy,
+            fleet,
             server,
             origin,
             tasks,
@@ -182,21 +207,17 @@ impl App {
     fn with_admin(self, listener: tokio::net::TcpListener) -> App {
         let look = self.look();
         let purging = self.proxy.clone();
+        let pods = self
+            .fleet
+            .shared
+            .as_ref()
+            .map(|shared| shared.log_tasks.pods().clone());
         let state = AdminState {
             token: self.proxy.config().admin_token.clone(),
             ready: self.ready.clone(),
             metrics: self.metrics.clone(),
             snapshot: Arc::new(look),
-            purge: Arc::new(move |request| {
-                let purging = purging.clone();
-                // On a thread of its own: patterns and a walk through all that is stored would hold
-                // up the requests of a worker.
-                let purged = tokio::task::spawn_blocking(move || purge::purge(&purging, &request));
-                Box::pin(async move {
-                    let died = |error: tokio::task::JoinError| Err(PurgeError::Log(error.to_string()));
-                    purged.await.unwrap_or_else(died)
-                })
-            }),
+            purge: Arc::new(move |request| Box::pin(purge::purge(purging.clone(), pods.clone(), request))),
         };
         let mut ended = self.ended.subscribe();
         let until = async move {
@@ -238,9 +259,24 @@ impl App {
         }
     }
 
+    /// Figures about the connections to Redis; `None` where there is none.
+    pub fn redis_figures(&self) -> Option<RedisFigures> {
+        self.fleet.shared.as_ref().map(|shared| shared.redis.stats())
+    }
+
     /// What was counted so far.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// The invalidation log.
+    pub fn log(&self) -> &Log {
+        &self.fleet.log
+    }
+
+    /// The tier that pods share; `None` where there is no Redis.
+    pub fn tier(&self) -> Option<&RedisTier> {
+        self.fleet.shared.as_ref().map(|shared| &shared.tier)
     }
 
     /// Puts other rules in force. Listeners, limits, the origin and the store stay as they are.
@@ -261,6 +297,9 @@ impl App {
         self.draining.send_replace(true);
         let drained = self.server.drained(self.drain_timeout).await;
         self.origin.close_idle();
+        if let Some(shared) = &self.fleet.shared {
+            shared.end(&self.fleet.log, LAST_EVENTS).await;
+        }
         self.ended.send_replace(true);
         drained
     }
@@ -284,6 +323,14 @@ fn advice(setting: &str, error: &std::io::Error) -> String {
     };
     let variable = setting.to_uppercase();
     format!(" ({reason} with `{setting}`, --{setting} or LARDER_{variable})")
+}
+
+/// What hides identities in keys: the same in all pods that share a Redis, else this process's own.
+fn identity_secret(config: &Config) -> Result<[u8; 32], StartError> {
+    match &config.redis {
+        Some(redis) => Ok(shared_secret(redis)),
+        None => random(),
+    }
 }
 
 fn random() -> Result<[u8; 32], StartError> {

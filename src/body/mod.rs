@@ -1,24 +1,30 @@
 //! The one body type that leaves through a client connection: an enum, not a box a request.
 
 mod parts;
+mod recoded;
 pub mod stream;
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 
 use self::parts::Pieces;
+use self::recoded::Recoded;
 use self::stream::Reader;
 use crate::client::InFlight;
+use crate::codec::{Level, Undecodable};
+use crate::fields::coding::Coding;
 use crate::fields::range::Part;
 use crate::origin::OriginBody;
-use crate::store::StoredResponse;
-use crate::telemetry::LineAtEnd;
+use crate::store::{Content, StoredResponse};
+use crate::telemetry::{LineAtEnd, Metrics};
 
 pub use parts::Piece;
+pub use recoded::Source;
 
 /// Content on its way to a client.
 #[derive(Debug)]
@@ -39,6 +45,15 @@ enum Kind {
         next: usize,
         left: u64,
     },
+    /// A stored response's content in a coding that was made of it.
+    Form {
+        /// Held, so that what is read counts as long as it is.
+        _response: Arc<StoredResponse>,
+        content: Content,
+        next: usize,
+        left: u64,
+    },
+    Recoded(Box<Recoded>),
     Parts(Box<Pieces>),
     Origin(Box<OriginBody>),
     Fill {
@@ -59,6 +74,12 @@ pub enum BodyError {
     /// The fill that this client followed broke off.
     #[error("the fill broke off")]
     Fill(#[source] stream::Broken),
+    /// The content could not be coded.
+    #[error("the content could not be coded")]
+    Codec(#[source] std::io::Error),
+    /// The content is not in the coding that the origin said, or too long.
+    #[error("the content could not be decoded")]
+    Undecodable(#[source] Undecodable),
 }
 
 impl Body {
@@ -90,6 +111,30 @@ impl Body {
         })
     }
 
+    /// A coding of a stored response's content.
+    pub fn form(response: Arc<StoredResponse>, content: Content) -> Self {
+        Self::new(Kind::Form {
+            _response: response,
+            left: content.len(),
+            content,
+            next: 0,
+        })
+    }
+
+    /// Content that is coded on its way.
+    pub fn encoded(source: Source, coding: Coding, level: Level, metrics: Arc<Metrics>) -> Self {
+        Self::new(Kind::Recoded(Box::new(Recoded::encode(
+            source, coding, level, metrics,
+        ))))
+    }
+
+    /// Content that is decoded on its way, into `cap` bytes at most.
+    pub fn decoded(source: Source, coding: Coding, cap: u64, metrics: Arc<Metrics>) -> Self {
+        Self::new(Kind::Recoded(Box::new(Recoded::decode(
+            source, coding, cap, metrics,
+        ))))
+    }
+
     /// The origin's content, straight through.
     pub fn origin(body: OriginBody) -> Self {
         Self::new(Kind::Origin(Box::new(body)))
@@ -116,6 +161,30 @@ impl Body {
     /// Pieces of an answer made from a stored response's content.
     pub fn parts(response: Arc<StoredResponse>, pieces: Vec<Piece>) -> Self {
         Self::new(Kind::Parts(Box::new(Pieces::new(response, pieces))))
+    }
+
+    /// Waits for the first of content that is decoded, so that content that cannot be is known of before
+    /// anything is sent. Other content is not waited for.
+    pub async fn begin(&mut self) -> Result<(), BodyError> {
+        match &mut self.kind {
+            Kind::Recoded(recoded) => recoded.begin().await,
+            Kind::Empty
+            | Kind::Bytes(_)
+            | Kind::Stored { .. }
+            | Kind::Form { .. }
+            | Kind::Parts(_)
+            | Kind::Origin(_)
+            | Kind::Fill { .. } => Ok(()),
+        }
+    }
+
+    /// As [`Body::begin`], for stored content, which is all there.
+    pub fn begin_at_once(&mut self) -> Result<(), BodyError> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match std::pin::pin!(self.begin()).poll(&mut cx) {
+            Poll::Ready(begun) => begun,
+            Poll::Pending => Ok(()),
+        }
     }
 
     /// Marks the connection busy until this content has left.
@@ -153,6 +222,17 @@ impl http_body::Body for Body {
                     Ok(Frame::data(segment))
                 }))
             }
+            Kind::Form {
+                content, next, left, ..
+            } => {
+                let segment = content.segments().get(*next).cloned();
+                *next += 1;
+                Poll::Ready(segment.map(|segment| {
+                    *left = left.saturating_sub(segment.len() as u64);
+                    Ok(Frame::data(segment))
+                }))
+            }
+            Kind::Recoded(recoded) => recoded.poll_frame(cx),
             Kind::Parts(pieces) => Poll::Ready(pieces.next().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Origin(body) => Pin::new(body.as_mut()).poll_frame(cx).map_err(BodyError::Origin),
             Kind::Fill { reader, skip, left } => poll_fill(reader, skip, left, cx),
@@ -172,7 +252,8 @@ impl http_body::Body for Body {
         match &self.kind {
             Kind::Empty => true,
             Kind::Bytes(bytes) => bytes.is_empty(),
-            Kind::Stored { left, .. } => *left == 0,
+            Kind::Stored { left, .. } | Kind::Form { left, .. } => *left == 0,
+            Kind::Recoded(_) => false,
             Kind::Parts(pieces) => pieces.left() == 0,
             Kind::Origin(body) => body.is_end_stream(),
             Kind::Fill { left, .. } => *left == Some(0),
@@ -183,7 +264,8 @@ impl http_body::Body for Body {
         match &self.kind {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Stored { left, .. } => SizeHint::with_exact(*left),
+            Kind::Stored { left, .. } | Kind::Form { left, .. } => SizeHint::with_exact(*left),
+            Kind::Recoded(_) => SizeHint::new(),
             Kind::Parts(pieces) => SizeHint::with_exact(pieces.left()),
             Kind::Origin(body) => body.size_hint(),
             Kind::Fill { left: Some(left), .. } => SizeHint::with_exact(*left),

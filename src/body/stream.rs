@@ -276,6 +276,16 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Whether content is let go once read: it is not being stored, and nobody joins any more.
+    pub fn is_windowed(&self) -> bool {
+        self.stream.state.lock().windowed
+    }
+
+    /// The next chunk; `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+        std::future::poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
     /// The next chunk; `None` at the end.
     pub fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         let mut guard = self.stream.state.lock();

@@ -55,8 +55,12 @@ fn summary(config: &Config) -> String {
         format!("{rules} rules")
     };
     let memory = config.store.memory >> 20;
+    let redis = config
+        .redis
+        .as_ref()
+        .map_or_else(String::new, |redis| format!(", Redis {}", redis.servers));
     format!(
-        "; {rules}, {} -> {}:{}, {memory} MiB",
+        "; {rules}, {} -> {}:{}, {memory} MiB{redis}",
         config.listen, config.origin.host, config.origin.port
     )
 }

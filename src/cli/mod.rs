@@ -26,6 +26,8 @@ pub struct Output {
     pub code: u8,
     /// The text: for standard output where the code is 0, else for standard error.
     pub text: String,
+    /// For standard error, whatever the code: what is no part of the result.
+    pub aside: String,
 }
 
 impl Output {
@@ -34,6 +36,7 @@ impl Output {
         Self {
             code: 0,
             text: text.into(),
+            aside: String::new(),
         }
     }
 
@@ -42,7 +45,15 @@ impl Output {
         Self {
             code,
             text: text.into(),
+            aside: String::new(),
         }
+    }
+
+    /// The same, with something to say beside the result.
+    #[must_use]
+    pub fn with_aside(mut self, aside: String) -> Self {
+        self.aside = aside;
+        self
     }
 }
 
@@ -81,9 +92,10 @@ pub fn run(
         Ok(line) => line.command,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let text = error.render().to_string();
             return Output {
                 code,
-                text: error.render().to_string(),
+                ..Output::ok(text)
             };
         }
     };
@@ -95,7 +107,7 @@ pub fn run(
             match out.write_all(text.as_bytes()) {
                 Ok(()) => Output {
                     code,
-                    text: String::new(),
+                    ..Output::ok("")
                 },
                 Err(error) => Output::failed(2, format!("larder check: cannot write: {error}\n")),
             }

@@ -39,6 +39,9 @@ pub struct PurgeArgs {
     /// Count what was dropped from the memory of the Larder that is asked
     #[arg(long)]
     pub count: bool,
+    /// Wait until the pods that share a Redis have applied it, at most a second, and say which have
+    #[arg(long)]
+    pub pods: bool,
     /// The admin port
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9321")]
     pub admin: String,
@@ -63,7 +66,7 @@ enum PurgeFailure {
 pub async fn purge(args: &PurgeArgs) -> Output {
     match ask(args).await {
         Ok(answer) if answer.status() == StatusCode::OK => match receipt(answer.body()) {
-            Some(receipt) => Output::ok(receipt),
+            Some((receipt, aside)) => Output::ok(receipt).with_aside(aside),
             None => Output::failed(
                 2,
                 format!(
@@ -117,16 +120,46 @@ fn content(args: &PurgeArgs) -> Value {
         "soft": args.soft,
         "dry_run": args.dry_run,
         "count": args.count,
+        "pods": args.pods,
     })
 }
 
-/// The receipt, indented; `None` where it is none. An application may well answer 200 to any
-/// POST, and that must not look like a purge.
-fn receipt(content: &[u8]) -> Option<String> {
+/// The receipt, indented, and what is said beside it; `None` where it is none. An application may
+/// well answer 200 to any POST, and that must not look like a purge.
+fn receipt(content: &[u8]) -> Option<(String, String)> {
     let value: Value = serde_json::from_slice(content).ok()?;
     let is_receipt = value.get("logged").is_some_and(Value::is_boolean) && value.get("position").is_some();
     let pretty = serde_json::to_string_pretty(&value).ok()?;
-    is_receipt.then(|| pretty + "\n")
+    is_receipt.then(|| (pretty + "\n", aside(&value)))
+}
+
+/// What a receipt says of pods, in words, and a warning where something is not as it should be.
+fn aside(receipt: &Value) -> String {
+    let mut said = String::new();
+    if let Some(pods) = receipt.get("pods").and_then(Value::as_array) {
+        said = format!("larder purge: {}\n", applied(pods));
+    }
+    if let Some(note) = receipt.get("note").and_then(Value::as_str) {
+        said += &format!("larder purge: warning: {note}\n");
+    }
+    said
+}
+
+fn applied(pods: &[Value]) -> String {
+    let has = |pod: &&Value| pod.get("applied").and_then(Value::as_bool) == Some(true);
+    let missing: Vec<&str> = pods
+        .iter()
+        .filter(|pod| !has(pod))
+        .filter_map(|pod| pod.get("pod")?.as_str())
+        .collect();
+    let all = pods.len();
+    let (have, pods) = (all - missing.len(), if all == 1 { "pod" } else { "pods" });
+    let counted = format!("applied by {have} of {all} {pods}");
+    match missing.as_slice() {
+        [] => counted,
+        [one] => format!("{counted}; {one} has not yet"),
+        more => format!("{counted}; {} have not yet", more.join(", ")),
+    }
 }
 
 fn refusal(answer: &Response<Bytes>, args: &PurgeArgs) -> String {

@@ -40,6 +40,9 @@ pub struct ServeArgs {
     /// Memory for stored responses and all that is in flight
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
+    /// The Redis that pods share, such as redis://redis:6379/0
+    #[arg(long, value_name = "URL")]
+    pub redis_url: Option<String>,
     /// error, warn, info, debug, trace, or a filter
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -68,6 +71,7 @@ impl ServeArgs {
             origin: args.origin,
             forwarded: args.forwarded,
             memory: args.memory,
+            redis_url: args.redis_url,
             log_level: args.log_level,
             log_format: args.log_format,
             cache_status: args.cache_status,
@@ -139,6 +143,7 @@ struct Facts {
     config: String,
     rules: usize,
     origin: String,
+    redis: String,
 }
 
 impl Facts {
@@ -149,6 +154,10 @@ impl Facts {
             config: config.hash.clone(),
             rules: config.rules.rules().len(),
             origin: format!("{}:{}", config.origin.host, config.origin.port),
+            redis: config
+                .redis
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), |redis| redis.servers.to_string()),
         }
     }
 
@@ -159,7 +168,7 @@ impl Facts {
             origin = self.origin,
             workers = self.workers,
             memory_bytes = self.memory,
-            redis = "none",
+            redis = self.redis,
             rules = self.rules,
             config = self.config,
             version = env!("CARGO_PKG_VERSION"),

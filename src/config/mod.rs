@@ -6,13 +6,16 @@
 //! `warnings` what is probably not meant. Each step notes problems in one `report` and goes on.
 
 mod duration;
+mod files;
 mod foreign;
+mod hidden;
 mod interpolate;
 mod machine;
 mod model;
 mod problem;
 mod raw;
 mod reader;
+mod redis;
 mod report;
 mod resolve;
 mod settings;
@@ -55,6 +58,8 @@ pub struct Overrides {
     pub forwarded: Option<String>,
     /// `--memory`: `store.memory`.
     pub memory: Option<String>,
+    /// `--redis-url`: `store.redis.url`.
+    pub redis_url: Option<String>,
     /// `--log-level`: `log.level`.
     pub log_level: Option<String>,
     /// `--log-format`: `log.format`.
@@ -137,7 +142,11 @@ fn read(
         return None;
     }
     let mut tree = match source {
-        Some(source) => tree::parse(source, report)?,
+        Some(source) => {
+            let tree = tree::parse(source, report)?;
+            hidden::conceal(&tree, source, report);
+            tree
+        }
         None => tree::Node {
             place: source::Place::Nowhere,
             value: tree::Value::Empty,
@@ -151,12 +160,17 @@ fn read(
         .admin_token_file
         .as_ref()
         .and_then(|file| token::read(file, directory.as_deref(), report));
+    let redis = raw
+        .redis
+        .as_ref()
+        .and_then(|written| redis::resolve(written, directory.as_deref(), report));
     let hash = format!("{:016x}", xxh3_64(text.as_bytes()));
     resolve::resolve(
         &raw,
         resolve::Surroundings {
             machine,
             admin_token,
+            redis,
             hash: &hash,
         },
         report,

@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use crate::codec::Level;
+use crate::fields::coding::Coding;
+use crate::fields::media_range::MediaRange;
 use crate::route::{Pattern, Table, Template};
 
 /// A whole, valid configuration.
@@ -31,6 +34,8 @@ pub struct Config {
     pub credentials: FieldSet,
     /// The memory tier's bounds.
     pub store: Store,
+    /// The shared tier and the shared log; `None`: memory alone.
+    pub redis: Option<Arc<Redis>>,
     /// The compiled rules.
     pub rules: Arc<Table>,
     /// Protocols that may be upgraded to, in lower case.
@@ -133,6 +138,100 @@ pub struct Store {
     pub max_object: u64,
 }
 
+/// The Redis that pods share: who it is, and how patiently it is treated.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    /// Where it is.
+    pub servers: RedisServers,
+    /// Database number; always 0 in a cluster.
+    pub database: u32,
+    /// ACL user; `None`: the default one.
+    pub username: Option<String>,
+    /// Password of that user.
+    pub password: Option<Secret>,
+    /// How connections are secured; `None`: in clear.
+    pub tls: Option<RedisTls>,
+    /// Whose entries and events these are; without braces.
+    pub namespace: Arc<str>,
+    /// Part of every key and never of the log: deployments that share events and not entries.
+    pub epoch: Arc<str>,
+    /// Until a reply has come; then the request goes on without Redis.
+    pub timeout: Duration,
+    /// Connections to each server, beside the one that follows the log.
+    pub connections: usize,
+    /// Oldest answer reused, of what a write could hit, while the log is out of reach.
+    pub max_blind: Duration,
+    /// Share of recent forwards that may be under way at once only because the log is out of
+    /// reach, 0 to 1; at least four always may.
+    pub blind_forwards: f64,
+    /// Signs entries; only entries signed with it count then.
+    pub sign_key: Option<Secret>,
+}
+
+/// Where Redis is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedisServers {
+    /// One server.
+    One(RedisAddress),
+    /// The master that sentinels name.
+    Sentinel {
+        /// Asked in turn.
+        sentinels: Vec<RedisAddress>,
+        /// The name under which they watch it.
+        master: String,
+    },
+    /// The masters of a cluster.
+    Cluster {
+        /// Any of its nodes, asked in turn for all the others.
+        seeds: Vec<RedisAddress>,
+    },
+}
+
+impl std::fmt::Display for RedisServers {
+    /// Where it is, in a few words; never who connects.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (list, word) = match self {
+            RedisServers::One(address) => return write!(f, "{address}"),
+            RedisServers::Sentinel { sentinels, master } => {
+                write!(f, "{master} of ")?;
+                (sentinels, "sentinels")
+            }
+            RedisServers::Cluster { seeds } => (seeds, "cluster"),
+        };
+        let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+        write!(f, "{word} {}", list.join(","))
+    }
+}
+
+/// Where one server listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RedisAddress {
+    /// Host name or address, without brackets, and port.
+    Tcp(Arc<str>, u16),
+    /// A socket in the file system.
+    Unix(std::path::PathBuf),
+}
+
+impl std::fmt::Display for RedisAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RedisAddress::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            RedisAddress::Tcp(host, port) => write!(f, "{host}:{port}"),
+            RedisAddress::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// How connections to Redis are secured: roots, and the client certificate if any, read and checked.
+#[derive(Clone)]
+pub struct RedisTls(pub Arc<rustls::ClientConfig>);
+
+impl std::fmt::Debug for RedisTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RedisTls(..)")
+    }
+}
+
 /// Bounds on what one client may take; each is on by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -163,6 +262,8 @@ pub struct Limits {
     pub variants: usize,
     /// Tags kept with one stored response.
     pub tags: usize,
+    /// Most that decoding an answer may bring forth, bytes.
+    pub decoded_body: u64,
 }
 
 /// What is logged, and how.
@@ -244,6 +345,10 @@ pub struct Rule {
     pub targeted: Vec<HeaderName>,
     /// Whether the client's `Cache-Control` counts.
     pub client_cache_control: ClientCacheControl,
+    /// What is compressed, and how; `None`: nothing.
+    pub compress: Option<Arc<Compress>>,
+    /// What fills ask the origin for.
+    pub accept_encoding: AcceptEncoding,
     /// How requests for one key join.
     pub collapse: Collapse,
     /// Largest content stored, bytes.
@@ -254,6 +359,8 @@ pub struct Rule {
     pub invalidate: Vec<Invalidate>,
     /// Whether a write makes stale instead of dropping.
     pub soft: bool,
+    /// Whether some rule's `invalidate` could drop what this one stores.
+    pub written: bool,
     /// Digest of everything above that decides storing and reuse; differs after a change of rules.
     pub fingerprint: u64,
 }
@@ -290,12 +397,15 @@ impl Rule {
             ignore_origin: IgnoreOrigin::default(),
             targeted: vec![LARDER_CACHE_CONTROL],
             client_cache_control: ClientCacheControl::Ignore,
+            compress: Some(Arc::default()),
+            accept_encoding: AcceptEncoding::Identity,
             collapse: Collapse::Pod,
             partial: false,
             max_object,
             timeout: None,
             invalidate: Vec::new(),
             soft: false,
+            written: false,
             fingerprint: 0,
         }
     }
@@ -456,6 +566,8 @@ pub struct IgnoreOrigin {
 pub enum Collapse {
     /// One forward request per key and pod.
     Pod,
+    /// One forward request per key among all pods that share a Redis, for as long as a lease lasts.
+    Fleet,
     /// Each forwards on its own.
     Off,
 }
@@ -471,4 +583,43 @@ pub enum Invalidate {
     Path(Template),
     /// A path and everything below it (`/reports/**`), rendered from the write; without the `/**`.
     Under(Template),
+}
+
+/// What a rule says about compression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compress {
+    /// The codings that are made, in order of preference.
+    pub codings: Vec<Coding>,
+    /// Shortest content that is compressed, bytes.
+    pub min_size: u64,
+    /// The media types that are compressed.
+    pub types: Vec<MediaRange>,
+    /// How much work while a client waits.
+    pub first: Level,
+    /// How much work in the background, for what is asked for often.
+    pub later: Level,
+    /// Whether answers that differ by credentials are compressed too.
+    pub credentials: bool,
+}
+
+impl Default for Compress {
+    fn default() -> Self {
+        Self {
+            codings: vec![Coding::Zstd, Coding::Br, Coding::Gzip],
+            min_size: 500,
+            types: MediaRange::text_like(),
+            first: Level::Fast,
+            later: Level::Best,
+            credentials: false,
+        }
+    }
+}
+
+/// What fills ask the origin for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptEncoding {
+    /// Content without coding: one stored response serves every client.
+    Identity,
+    /// What the client asks for.
+    Pass,
 }

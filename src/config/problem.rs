@@ -63,9 +63,10 @@ impl Problem {
     /// Hides a secret in the picture; where it does not stand there whole, shows no picture.
     pub(super) fn hide(&mut self, secret: &str) -> &mut Self {
         if let Some(at) = &mut self.at {
+            let stars = "*".repeat(secret.len());
             if at.text.contains(secret) {
                 at.text = at.text.replace(secret, &"*".repeat(secret.chars().count()));
-            } else {
+            } else if !at.text.contains(&stars) {
                 at.text.clear();
                 at.label.clear();
             }

@@ -10,7 +10,7 @@ use super::report::Report;
 use super::similar::{did_you_mean, nearest};
 use super::source::{Place, Spanned};
 use super::tree::{Key, Node, Value};
-use super::{duration, foreign, size};
+use super::{duration, foreign, hidden, size};
 
 /// Reads the tree into typed values.
 pub(super) struct Reader<'r> {
@@ -68,7 +68,7 @@ pub(super) fn describe(node: &Node) -> String {
     match &node.value {
         Value::Empty => "nothing".into(),
         Value::Null => "null".into(),
-        Value::Text(text) => format!("`{text}`"),
+        Value::Text(text) => format!("`{}`", hidden::elided(text)),
         Value::List(items) if items.is_empty() => "an empty list".into(),
         Value::List(_) => "a list".into(),
         Value::Noted => "something unreadable".into(),

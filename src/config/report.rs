@@ -1,7 +1,10 @@
 //! Collects the problems of one configuration, so that all are told at once.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
+use super::hidden::{self, Extent};
 use super::problem::{Excerpt, Problem, Problems, Severity};
 use super::source::{Place, Source};
 
@@ -16,6 +19,8 @@ pub(super) struct Report {
     source: Option<Arc<Source>>,
     /// Where each line but the first begins.
     lines: Vec<usize>,
+    /// Bytes of the file that no picture shows.
+    concealed: Vec<Range<usize>>,
     problems: Vec<Problem>,
     /// Takes the problems past `KEPT`.
     spare: Problem,
@@ -35,10 +40,16 @@ impl Report {
         Report {
             source,
             lines,
+            concealed: Vec::new(),
             problems: Vec::new(),
             spare: blank(),
             dropped: 0,
         }
+    }
+
+    /// Keeps these bytes of the file out of every picture made from now on.
+    pub fn conceal(&mut self, range: Range<usize>) {
+        self.concealed.push(range);
     }
 
     /// Notes an error; the result takes label, cause and fix.
@@ -76,7 +87,7 @@ impl Report {
         match place {
             Place::File(range) => {
                 let source = self.source.as_deref()?;
-                let mut excerpt = picture(source, range.start, range.end);
+                let mut excerpt = self.picture(source, range);
                 excerpt.label = label.to_owned();
                 Some(excerpt)
             }
@@ -127,7 +138,8 @@ impl Report {
         };
         let problem = Problem {
             severity,
-            title,
+            // Any key may have got the value that belongs to another.
+            title: hidden::elided_in(&title),
             at,
             order: place.start(),
             ..blank()
@@ -140,6 +152,55 @@ impl Report {
         self.problems.push(problem);
         self.problems.last_mut().unwrap_or(&mut self.spare)
     }
+
+    /// The line a range begins on, cut to what fits, with a caret under the range as far as it is
+    /// on that line.
+    fn picture(&self, source: &Source, range: &Range<usize>) -> Excerpt {
+        let line = source.line_around(range.start);
+        let start = source.boundary(range.start).clamp(line.start, line.end);
+        let end = source.boundary(range.end).clamp(start, line.end);
+        let whole = self.without_secrets(source, &line);
+        let text = |range: Range<usize>| {
+            let (from, to) = (range.start - line.start, range.end - line.start);
+            whole.get(from..to).unwrap_or_default()
+        };
+        let lead: Vec<char> = text(line.start..start).chars().collect();
+        let cut = lead.len().saturating_sub(SHOWN * 2 / 3);
+        let mut shown: String = lead.iter().skip(cut).collect();
+        if cut > 0 {
+            shown = format!("…{shown}");
+        }
+        let before = shown.chars().count();
+        let room = SHOWN.saturating_sub(before).max(8);
+        let width = text(start..end).trim_end().chars().count().clamp(1, room);
+        shown.extend(text(start..line.end).chars().take(room));
+        if text(start..line.end).chars().nth(room).is_some() {
+            shown.push('…');
+        }
+        Excerpt {
+            file: source.name.clone(),
+            position: Some(source.position(start)),
+            text: visible(&shown),
+            before,
+            width,
+            label: String::new(),
+        }
+    }
+
+    /// The line with `*` for every byte that is secret, so that offsets stay what they are.
+    fn without_secrets<'s>(&self, source: &'s Source, line: &Range<usize>) -> Cow<'s, str> {
+        let text = source.text.get(line.clone()).unwrap_or_default();
+        let mut secrets = hidden::secrets(text, Extent::Token);
+        let within = |range: &&Range<usize>| range.start < line.end && range.end > line.start;
+        secrets.extend(self.concealed.iter().filter(within).map(|range| {
+            let from = range.start.max(line.start) - line.start;
+            from..range.end - line.start
+        }));
+        if secrets.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(hidden::cover(text, &secrets))
+    }
 }
 
 fn blank() -> Problem {
@@ -151,35 +212,6 @@ fn blank() -> Problem {
         cause: None,
         fix: None,
         order: usize::MAX,
-    }
-}
-
-/// The line at `start`, cut to what fits, with a caret under `start..end` as far as on that line.
-fn picture(source: &Source, start: usize, end: usize) -> Excerpt {
-    let line = source.line_around(start);
-    let start = source.boundary(start).clamp(line.start, line.end);
-    let end = source.boundary(end).clamp(start, line.end);
-    let text = |range: std::ops::Range<usize>| source.text.get(range).unwrap_or_default();
-    let lead: Vec<char> = text(line.start..start).chars().collect();
-    let cut = lead.len().saturating_sub(SHOWN * 2 / 3);
-    let mut shown: String = lead.iter().skip(cut).collect();
-    if cut > 0 {
-        shown = format!("…{shown}");
-    }
-    let before = shown.chars().count();
-    let room = SHOWN.saturating_sub(before).max(8);
-    let width = text(start..end).trim_end().chars().count().clamp(1, room);
-    shown.extend(text(start..line.end).chars().take(room));
-    if text(start..line.end).chars().nth(room).is_some() {
-        shown.push('…');
-    }
-    Excerpt {
-        file: source.name.clone(),
-        position: Some(source.position(start)),
-        text: visible(&shown),
-        before,
-        width,
-        label: String::new(),
     }
 }
 

@@ -5,17 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Overrides;
+use super::hidden::{self, Extent};
 use super::report::Report;
 use super::source::Place;
 use super::tree::{Key, Node, Value};
 
+const REDIS_URL: &[&str] = &["store", "redis", "url"];
+
 /// Variables with a name of their own, and what they set.
-const SHORT: [(&str, &[&str]); 5] = [
+const SHORT: [(&str, &[&str]); 6] = [
     ("LARDER_ADMIN", &["admin"]),
     ("LARDER_ENABLED", &["enabled"]),
     ("LARDER_LISTEN", &["listen"]),
     ("LARDER_LOG_LEVEL", &["log", "level"]),
     ("LARDER_ORIGIN", &["origin"]),
+    ("LARDER_REDIS_URL", REDIS_URL),
 ];
 
 /// Lays the environment over the tree, and the flags over that.
@@ -50,13 +54,14 @@ fn by_flag(flags: &Overrides) -> Vec<(&'static str, &'static [&'static str], &st
         origin,
         forwarded,
         memory,
+        redis_url,
         log_level,
         log_format,
         cache_status,
         drain_timeout,
         workers,
     } = flags;
-    let all: [(&str, &[&str], &Option<String>); 12] = [
+    let all: [(&str, &[&str], &Option<String>); 13] = [
         ("--enabled", &["enabled"], enabled),
         ("--listen", &["listen"], listen),
         ("--admin", &["admin"], admin),
@@ -64,6 +69,7 @@ fn by_flag(flags: &Overrides) -> Vec<(&'static str, &'static [&'static str], &st
         ("--origin", &["origin"], origin),
         ("--forwarded", &["forwarded"], forwarded),
         ("--memory", &["store", "memory"], memory),
+        ("--redis-url", REDIS_URL, redis_url),
         ("--log-level", &["log", "level"], log_level),
         ("--log-format", &["log", "format"], log_format),
         ("--cache-status", &["cache_status"], cache_status),
@@ -106,9 +112,16 @@ fn warn_ignored(ignored: &[&str], report: &mut Report) {
 
 /// Puts `value` at `path`.
 fn set(tree: &mut Node, path: &[&str], name: &str, value: &str, report: &mut Report) {
+    let shown = if path.last().is_some_and(|key| hidden::sounds_secret(key)) {
+        "…".to_owned()
+    } else if path == REDIS_URL {
+        hidden::starred(value, Extent::Url)
+    } else {
+        hidden::starred(value, Extent::Value)
+    };
     let place = Place::Given {
         name: Arc::from(name),
-        value: Arc::from(value),
+        value: Arc::from(shown),
     };
     let leaf = Node {
         place: place.clone(),

@@ -33,10 +33,16 @@ fn titles(result: Result<Loaded, Problems>) -> Vec<String> {
 const REFERENCE: &str = include_str!("../../config/larder.yaml");
 const MINIMAL: &str = include_str!("../../config/minimal.yaml");
 const SHOP: &str = include_str!("../../config/examples/shop.yaml");
+const FLEET: &str = include_str!("../../config/examples/fleet.yaml");
 
 #[test]
 fn the_files_that_come_with_larder_are_valid() {
-    for (name, text) in [("reference", REFERENCE), ("minimal", MINIMAL), ("shop", SHOP)] {
+    for (name, text) in [
+        ("reference", REFERENCE),
+        ("minimal", MINIMAL),
+        ("shop", SHOP),
+        ("fleet", FLEET),
+    ] {
         assert_eq!(titles(load_text(text, &[])), [""; 0], "{name}");
     }
 }
@@ -73,18 +79,49 @@ fn the_reference_shows_the_defaults() {
     assert_eq!(rule(&reference), rule(&bare));
 }
 
+/// The reference with its section `redis` in place of `redis: null`.
+fn reference_with_redis() -> String {
+    let (before, after) = REFERENCE.split_once("  redis: null").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let section = after.lines().take_while(|line| line.starts_with("  #"));
+    let section: Vec<String> = section.map(|line| line.replacen("# ", "", 1)).collect();
+    let rest: Vec<&str> = after.lines().skip(section.len()).collect();
+    format!("{before}{}\n{}\n", section.join("\n"), rest.join("\n"))
+}
+
+#[test]
+fn the_reference_shows_the_defaults_of_redis() {
+    let shown = Config::from_yaml(&reference_with_redis()).unwrap().redis.unwrap();
+    let bare = "origin: http://a\nstore: { redis: { url: \"redis://redis\", namespace: shop/web } }\n";
+    let bare = Config::from_yaml(bare).unwrap().redis.unwrap();
+    assert_eq!(format!("{shown:#?}"), format!("{bare:#?}"));
+    assert_eq!(bare.timeout, Duration::from_millis(50));
+    assert_eq!((bare.connections, bare.blind_forwards), (4, 0.1));
+    assert_eq!(bare.max_blind, Duration::from_secs(10));
+    assert_eq!(&*bare.epoch, "0");
+}
+
 #[test]
 fn the_reference_names_every_key_that_is_read() {
     let source = Arc::new(Source {
         name: "larder.yaml".into(),
         text: REFERENCE.into(),
     });
-    let mut report = report::Report::new(Some(source.clone()));
-    let tree = tree::parse(&source, &mut report).unwrap();
-    let mut reader = reader::Reader::new(&mut report);
-    raw::read(&tree, &mut reader);
-    let known = reader.known.clone();
-    assert!(known.len() > 70, "{}", known.len());
+    let mut known = BTreeSet::new();
+    for source in [
+        source,
+        Arc::new(Source {
+            name: "redis.yaml".into(),
+            text: reference_with_redis(),
+        }),
+    ] {
+        let mut report = report::Report::new(Some(source.clone()));
+        let tree = tree::parse(&source, &mut report).unwrap();
+        let mut reader = reader::Reader::new(&mut report);
+        raw::read(&tree, &mut reader);
+        known.extend(reader.known.iter().copied());
+    }
+    assert!(known.len() > 85, "{}", known.len());
     let words: BTreeSet<&str> = REFERENCE
         .split(|c: char| c.is_whitespace() || "{,".contains(c))
         .filter_map(|w| w.strip_suffix(':'))
@@ -231,6 +268,36 @@ fn what_may_be_a_secret_is_in_no_message() {
             "origin: http://a\n",
             Some(("LARDER__STORE__REDIS__PASSWORD", "s3cret")),
         ),
+        ("", Some(("LARDER_REDIS_URL", "redis://:s3cret@r/x"))),
+        ("", Some(("LARDER_REDIS_URL", "redis://:s3cret"))),
+        ("", Some(("LARDER_REDIS_URL", "u:s3cret@r"))),
+        ("", Some(("LARDER_REDIS_URL", "redis://:s3cret x@r"))),
+        ("", Some(("LARDER__STORE__REDIS", "redis://:s3cret@r"))),
+        ("store: { redis: { url: \"redis://:s3cret@r\" } }\n", None),
+        ("store: { redis: { urll: \"redis://:s3cret@r\" } }\n", None),
+        ("store: { redis: { url: \"redis://:x s3cret@r\" } }\n", None),
+        ("store: { redis: { url: 'redis://:\"s3cret@r' } }\n", None),
+        (
+            "store:\n  redis: { url: \"redis://r\", password: s3cret, namespace: a }\n",
+            None,
+        ),
+        (
+            "store:\n  redis: { url: \"redis://r\", requirepass: \"s3cret\" }\n",
+            None,
+        ),
+        ("store:\n  redis: redis://:s3cret@r\n", None),
+        ("store:\n  redis: [redis://:s3cret@r]\n", None),
+        ("store:\n  redis:\n    url: redis://:s3cret@r: x\n", None),
+        ("store:\n  redis:\n    url: u:s3cret@r\n    namespace: x\n", None),
+        ("store:\n  redis:\n    url: >-\n      redis://:s3cret@r/x\n", None),
+        (
+            "store:\n  redis:\n    url: redis://:s3cret@r\n    username: u\n    namespace: redis://:s3cret@r {\n",
+            None,
+        ),
+        ("redis: { url: \"redis://:s3cret@r\" }\n", None),
+        ("listen: redis://:s3cret@r\n", None),
+        ("ttl: redis://:s3cret@r\n", None),
+        ("valkey: redis://r?password=s3cret\n", None),
     ] {
         let env: Vec<(&str, &str)> = env.into_iter().collect();
         let text = load_text(file, &env).unwrap_err().to_string();

@@ -1,6 +1,7 @@
 //! Entity tags and `If-None-Match` (RFC 9110 §8.8.3, §13.1.2).
 
-use http::{HeaderMap, header};
+use http::header::Entry;
+use http::{HeaderMap, HeaderValue, header};
 
 /// An entity tag: an opaque validator, strong unless marked weak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +112,67 @@ fn tags(line: &[u8]) -> impl Iterator<Item = EntityTag<'_>> {
         rest = Some(after);
         Some(tag)
     })
+}
+
+/// What ends the tag of a coding that Larder made, before the last quote.
+const CODED: &[u8] = b";larder\"";
+
+/// The tag of a coding made of what `tag` names: `W/"<tag>;larder"`. Weak, since the bytes are not
+/// those that the origin named; `None` for what is no entity tag.
+pub fn of_coded(tag: &HeaderValue) -> Option<HeaderValue> {
+    let parsed = EntityTag::parse(tag.as_bytes().trim_ascii())?;
+    let inside = parsed.opaque().strip_suffix(b"\"")?;
+    HeaderValue::from_bytes(&[b"W/", inside, CODED].concat()).ok()
+}
+
+/// Turns tags of codings that Larder made back into the origin's own in `If-Match` and
+/// `If-None-Match`: the origin knows no others, and would refuse every change (RFC 9110 §13.1.1).
+/// Whether there were any. In `If-Range` they stay what they are, and match nothing.
+pub fn restore(request: &mut HeaderMap) -> bool {
+    let mut restored = false;
+    for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
+        let Entry::Occupied(mut there) = request.entry(name) else {
+            continue;
+        };
+        for value in there.iter_mut() {
+            if let Some(own) = restored_line(value.as_bytes()) {
+                restored = true;
+                *value = own;
+            }
+        }
+    }
+    restored
+}
+
+fn restored_line(line: &[u8]) -> Option<HeaderValue> {
+    if !line.windows(CODED.len()).any(|part| part == CODED) {
+        return None;
+    }
+    let mut own = Vec::with_capacity(line.len());
+    let mut rest = line;
+    let mut restored = false;
+    // As it was written, but for the tags: what is no tag is for the origin to judge.
+    while !rest.is_empty() {
+        match EntityTag::parse_prefix(rest) {
+            Some((tag, after)) => {
+                match tag.opaque.strip_suffix(CODED).filter(|_| tag.weak) {
+                    Some(inside) => {
+                        restored = true;
+                        own.extend_from_slice(inside);
+                        own.push(b'"');
+                    }
+                    None => own.extend_from_slice(rest.get(..rest.len() - after.len()).unwrap_or_default()),
+                }
+                rest = after;
+            }
+            None => {
+                let (byte, after) = rest.split_at(1);
+                own.extend_from_slice(byte);
+                rest = after;
+            }
+        }
+    }
+    HeaderValue::from_bytes(&own).ok().filter(|_| restored)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub struct Preference<'a> {
 
 impl<'a> Preference<'a> {
     /// Reads `what` or `what;q=0.5`; anything else is `None`.
-    fn parse(member: &'a [u8]) -> Option<Preference<'a>> {
+    pub fn parse(member: &'a [u8]) -> Option<Preference<'a>> {
         let mut parts = member.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let what = parts.next().filter(|what| list::is_token(what))?;
         let weight = match parts.next() {

@@ -17,6 +17,27 @@ impl Nonce {
     pub fn random() -> Self {
         Self(random())
     }
+
+    /// Where a nonce has to stand and there is no incarnation.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// The nonce that [`Nonce::to_bytes`] gave.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
+    /// The nonce as other pods are told it, in the order of its digits.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl Nonce {
+    /// Reads what [`fmt::Display`] writes: 32 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let all_digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        all_digits.then(|| u128::from_str_radix(text, 16).ok().map(Self))?
+    }
 }
 
 impl fmt::Display for Nonce {
@@ -32,6 +53,29 @@ pub struct EventId {
     pub ms: u64,
     /// Tells apart what was appended in one millisecond.
     pub seq: u64,
+}
+
+impl EventId {
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (ms, seq) = text.split_once('-')?;
+        Some(Self {
+            ms: ms.parse().ok()?,
+            seq: seq.parse().ok()?,
+        })
+    }
+
+    /// The id before this one: nothing is between the two.
+    pub fn before(self) -> Self {
+        match (self.ms, self.seq) {
+            (0, 0) => self,
+            (ms, 0) => Self {
+                ms: ms - 1,
+                seq: u64::MAX,
+            },
+            (ms, seq) => Self { ms, seq: seq - 1 },
+        }
+    }
 }
 
 impl fmt::Display for EventId {
@@ -108,6 +152,9 @@ pub struct Write {
     pub method: Method,
     /// Its target URI.
     pub target: String,
+    /// A digest of the rules under which the event's matter was made: whoever has the same rules
+    /// has nothing to add.
+    pub rules: u64,
 }
 
 /// Tells events apart, whatever incarnation they ended up in.
@@ -118,6 +165,16 @@ impl Uid {
     /// A uid that no other event has.
     pub fn random() -> Self {
         Self(random())
+    }
+
+    /// As it travels.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// What [`Uid::to_bytes`] gave.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
     }
 }
 

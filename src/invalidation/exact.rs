@@ -45,6 +45,15 @@ impl Exact {
         }
     }
 
+    /// Forgets every tag.
+    pub(super) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.write();
+            let bound = shard.bound;
+            *shard = Shard::new(bound);
+        }
+    }
+
     /// By bits of the hash that address neither filter, stripes nor a shard's table.
     fn shard(&self, tag: TagId) -> Option<&RwLock<Shard>> {
         self.shards.get((tag.0 >> 48) as usize % self.shards.len().max(1))
@@ -94,7 +103,7 @@ impl Shard {
 
     fn record(&mut self, new: Slot, overflow: impl FnOnce(TagId, Last)) {
         if let Some(known) = self.place(new.tag).and_then(|at| self.slots.get_mut(at)) {
-            known.last = new.last;
+            known.last = known.last.later(new.last);
         } else if self.slots.len() < self.bound {
             self.slots.push(new);
             self.enter(new.tag, self.slots.len() - 1);
@@ -119,15 +128,21 @@ impl Shard {
     }
 
     /// The next slot that was not heard of in this round. A slot behind the hand has until the
-    /// next round to be heard of, so the search ends within two rounds.
+    /// next round to be heard of, so the search ends within two rounds; where `now` is no later
+    /// than what all slots hold, as for an event that keeps its old order, any slot will do.
     fn silent(&mut self, now: u64) -> usize {
+        let mut rounds = 0;
         loop {
             let at = self.hand;
             self.hand += 1;
             match self.slots.get(at) {
-                Some(slot) if slot.last.order > self.since => {}
+                Some(slot) if slot.last.order > self.since && rounds < 2 => {}
                 Some(_) => return at,
-                None => (self.hand, self.since) = (0, now),
+                None => {
+                    self.hand = 0;
+                    self.since = self.since.max(now);
+                    rounds += 1;
+                }
             }
         }
     }
@@ -148,6 +163,15 @@ mod tests {
     #[test]
     fn a_slot_is_no_larger_than_what_it_must_remember() {
         assert_eq!(size_of::<Slot>(), 32);
+    }
+
+    #[test]
+    fn a_full_index_takes_an_event_of_an_old_order() {
+        let exact = Exact::new(10);
+        (1..=10).for_each(|order| exact.record(TagId(order), last(order), |_, _| {}));
+        let mut fallen = Vec::new();
+        exact.record(TagId(99), last(0), |tag, _| fallen.push(tag));
+        assert_eq!((exact.len(), fallen.len()), (10, 1));
     }
 
     #[test]

@@ -16,7 +16,10 @@ use super::tag::{ANCESTORS, depth, plain_path};
 use super::{Bounds, EventId, Matter, Strength, Subject, Tag, TagId};
 use crate::policy::reuse::Validity;
 
-/// One event, as the index remembers it; order 0 for none.
+/// The highest order and the highest id of some events; both zero for none.
+///
+/// Each on its own: an own event is applied when its append is confirmed, so that an earlier
+/// event of another pod may get a later order. Memory asks by order, Redis by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Last {
     pub(super) order: u64,
@@ -24,8 +27,11 @@ pub(super) struct Last {
 }
 
 impl Last {
-    fn later(self, other: Last) -> Last {
-        if other.order > self.order { other } else { self }
+    pub(super) fn later(self, other: Last) -> Last {
+        Last {
+            order: self.order.max(other.order),
+            id: self.id.max(other.id),
+        }
     }
 }
 
@@ -63,9 +69,9 @@ impl Lasts {
         self.hard.order.max(self.soft.order)
     }
 
-    /// The later one, if there is any.
+    /// Both together, if there is any.
     pub(super) fn latest(&self) -> Option<Last> {
-        Some(self.hard.later(self.soft)).filter(|last| last.order > 0)
+        Some(self.hard.later(self.soft)).filter(|last| *last != Last::default())
     }
 }
 
@@ -76,6 +82,19 @@ pub(super) struct Touch {
     pub(super) validity: Validity,
     /// The event it is due to; where the floor decides, the last event forgotten.
     pub(super) by: EventId,
+}
+
+/// What happened to a subject after an event of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Since {
+    /// Nothing.
+    Nothing,
+    /// A soft event; `order`: of the last such.
+    Soft { order: u64 },
+    /// A hard event.
+    Hard,
+    /// The index does not reach back so far.
+    Unknown,
 }
 
 /// The index of one incarnation. Changed by the log's one writer only.
@@ -97,6 +116,8 @@ pub(super) struct Index {
     floor: RwLock<Last>,
     /// The order of that.
     floor_order: AtomicU64,
+    /// The newest event that fell off the exact index, by id; for figures.
+    fallen: RwLock<EventId>,
 }
 
 impl Index {
@@ -113,6 +134,7 @@ impl Index {
             everything_order: AtomicU64::new(0),
             floor: RwLock::new(Last::default()),
             floor_order: AtomicU64::new(0),
+            fallen: RwLock::new(EventId::default()),
         }
     }
 
@@ -151,6 +173,8 @@ impl Index {
         };
         exact.record(id, last, |fallen, last| {
             self.stripes.absorb(fallen, Lasts::of(strength, last));
+            let mut newest = self.fallen.write();
+            *newest = (*newest).max(last.id);
         });
         self.filter.raise(id, last.order);
     }
@@ -209,6 +233,55 @@ impl Index {
                 by: EventId::default(),
             }
         }
+    }
+
+    /// What happened to the subject after the event `id` of this incarnation. Asks every tag, as the
+    /// filter knows orders alone: for what comes from Redis, which costs more than that.
+    pub(super) fn since(&self, subject: &Subject<'_>, id: EventId) -> Since {
+        let mut lasts = *self.everything.read();
+        for tag in subject.tags {
+            lasts.merge(self.tag_lasts(*tag));
+        }
+        lasts.merge(self.patterns.read().all(&plain_path(subject.path)));
+        // Last, as patterns fall to it.
+        let floor = self.floor.read().id;
+        if lasts.hard.id > id {
+            Since::Hard
+        } else if floor > id {
+            Since::Unknown
+        } else if lasts.soft.id > id {
+            Since::Soft {
+                order: lasts.soft.order,
+            }
+        } else {
+            Since::Nothing
+        }
+    }
+
+    /// Forgets everything: from now on nothing older than `floor` is known. Readers may run beside
+    /// it; they find the floor before what they look for is gone.
+    pub(super) fn forget(&self, floor: Last) {
+        {
+            let mut present = self.floor.write();
+            *present = floor;
+            self.floor_order.store(floor.order, Ordering::Release);
+        }
+        *self.everything.write() = Lasts::default();
+        self.hard.clear();
+        self.soft.clear();
+        self.stripes.clear();
+        self.patterns.write().clear();
+    }
+
+    /// Nothing made before the event `id` is known any more to whoever asks by id.
+    pub(super) fn raise_floor(&self, id: EventId) {
+        let mut floor = self.floor.write();
+        *floor = floor.later(Last { order: 0, id });
+    }
+
+    /// The newest event that fell off the exact index, by id.
+    pub(super) fn fallen(&self) -> EventId {
+        *self.fallen.read()
     }
 
     /// From the maps first, then from where their overflow goes.

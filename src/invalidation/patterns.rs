@@ -172,11 +172,30 @@ impl Patterns {
         lasts.latest()
     }
 
+    /// Forgets every pattern.
+    pub(super) fn clear(&mut self) {
+        self.kept.clear();
+    }
+
+    /// The last events whose pattern matches the plain path `path`.
+    pub(super) fn all(&self, path: &[u8]) -> Lasts {
+        let candidate = Candidate::from_bytes(path);
+        let mut lasts = Lasts::default();
+        for (_, of) in self
+            .kept
+            .iter()
+            .filter(|(pattern, _)| pattern.matches(path, &candidate))
+        {
+            lasts.merge(*of);
+        }
+        lasts
+    }
+
     /// The last events after `stamp` whose pattern matches the plain path `path`.
     pub(super) fn lasts(&self, path: &[u8], stamp: u64) -> Lasts {
         let candidate = Candidate::from_bytes(path);
         let mut lasts = Lasts::default();
-        for (pattern, of) in self.kept.iter().rev().take_while(|(_, of)| of.newest() > stamp) {
+        for (pattern, of) in self.kept.iter().filter(|(_, of)| of.newest() > stamp) {
             if pattern.matches(path, &candidate) {
                 lasts.merge(*of);
             }

@@ -96,7 +96,7 @@ type Page = RwLock<Option<Box<[Stripe]>>>;
 pub(super) struct Stripes {
     layout: Layout,
     pages: Box<[Page]>,
-    /// Stripes that hold something; only grows.
+    /// Stripes that hold something.
     used: AtomicUsize,
 }
 
@@ -130,6 +130,14 @@ impl Stripes {
             Held::One(owner) if owner != tag => Lasts::default(),
             Held::Nobody | Held::One(_) | Held::Several => stripe.lasts,
         }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&self) {
+        for page in &self.pages {
+            *page.write() = None;
+        }
+        self.used.store(0, Ordering::Relaxed);
     }
 
     /// Takes over a tag's last events.

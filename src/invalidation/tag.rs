@@ -29,6 +29,18 @@ pub enum Tag {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TagId(pub(super) u64);
 
+impl TagId {
+    /// The hash that [`TagId::bits`] gave.
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The hash, the same in every pod.
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+}
+
 /// Seeds that keep the kinds apart.
 const NAMED: u64 = 1;
 const RULE: u64 = 2;

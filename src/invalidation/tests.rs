@@ -95,7 +95,7 @@ fn an_event_touches_what_carries_its_matter_and_nothing_else() {
         ] {
             let log = log();
             let shown = format!("{event:?} on {at_path}");
-            log.append(event, at(1));
+            log.append_unwaited(event, at(1));
             let expected = if touched { reached } else { Validity::Untouched };
             assert_eq!(validity(&log, at_path, Order(0)), expected, "{shown}");
             assert_eq!(
@@ -111,9 +111,9 @@ fn an_event_touches_what_carries_its_matter_and_nothing_else() {
 fn a_soft_event_never_hides_a_hard_one_of_the_same_tag() {
     let matter = || tags([named("t"), Tag::Under("/a".to_owned())]);
     let log = log();
-    log.append(hard(matter()), at(1));
+    log.append_unwaited(hard(matter()), at(1));
     let between = log.order();
-    log.append(soft(matter()), at(2));
+    log.append_unwaited(soft(matter()), at(2));
     assert_eq!(validity(&log, "/a", Order(0)), Validity::Gone);
     assert_eq!(validity(&log, "/a", between), Validity::Stale);
 }
@@ -125,9 +125,9 @@ fn a_soft_event_never_hides_a_hard_one_after_falling_off() {
         patterns: 1,
         stripe_bits: 1,
     });
-    log.append(hard(tags([named("t")])), at(1));
+    log.append_unwaited(hard(tags([named("t")])), at(1));
     for n in 0..50 {
-        log.append(soft(tags([named(n.to_string())])), at(2));
+        log.append_unwaited(soft(tags([named(n.to_string())])), at(2));
     }
     assert_eq!(validity(&log, "/a", Order(0)), Validity::Gone);
 }
@@ -137,7 +137,7 @@ fn an_own_event_counts_from_its_append_on() {
     // The order compared is the one that the append itself raised.
     let log = log();
     let mark = log.mark(at(1));
-    let receipt = log.append(hard(tags([named("t")])), at(2));
+    let receipt = log.append_unwaited(hard(tags([named("t")])), at(2));
     assert!(receipt.logged);
     assert_eq!(receipt.order, log.order());
     assert_eq!(validity(&log, "/a", mark.stamp), Validity::Gone);
@@ -149,7 +149,7 @@ fn a_fill_that_began_before_a_write_is_touched_by_it() {
     // The stamp is from before the fetch, not from when its answer is stored.
     let log = log();
     let mark = log.mark(at(1));
-    log.append(hard(tags([named("t")])), at(2));
+    log.append_unwaited(hard(tags([named("t")])), at(2));
     let stored_at = log.order();
     assert!(stored_at > mark.stamp);
     assert_eq!(validity(&log, "/a", mark.stamp), Validity::Gone);
@@ -160,7 +160,11 @@ fn ids_never_go_back_when_the_wall_clock_does() {
     let log = log();
     let mut last = EventId::default();
     for ms in [5, 5, 9, 3, 0, 9, 10] {
-        let id = log.append(hard(Matter::default()), at(ms)).position.id;
+        let id = log
+            .append_unwaited(hard(Matter::default()), at(ms))
+            .position
+            .unwrap()
+            .id;
         assert!(id > last, "{id} after {last}");
         last = id;
     }
@@ -170,7 +174,10 @@ fn ids_never_go_back_when_the_wall_clock_does() {
         mono: Mono::default(),
     };
     assert_eq!(
-        log.append(hard(Matter::default()), before_1970).position.id,
+        log.append_unwaited(hard(Matter::default()), before_1970)
+            .position
+            .unwrap()
+            .id,
         EventId { ms: 10, seq: 1 }
     );
 }
@@ -187,14 +194,14 @@ fn every_incarnation_has_its_own_nonce() {
 #[test]
 fn the_event_behind_an_answer_can_be_named() {
     let log = log();
-    let receipt = log.append(hard(tags([named("t")])), at(1));
-    log.append(hard(tags([named("u")])), at(2));
+    let receipt = log.append_unwaited(hard(tags([named("t")])), at(1));
+    log.append_unwaited(hard(tags([named("u")])), at(2));
     let ids = subject_tags("r", "/a", [named("t")]);
     let subject = Subject {
         tags: &ids,
         path: "/a",
     };
-    assert_eq!(log.touched_by(&subject, Order(0)), Some(receipt.position));
+    assert_eq!(log.touched_by(&subject, Order(0)), receipt.position);
     assert_eq!(log.touched_by(&subject, receipt.order), None);
 }
 
@@ -210,7 +217,7 @@ fn patterns_that_fall_off_raise_the_floor() {
             patterns: vec![format!("/{n}/*/x")],
             ..Matter::default()
         };
-        orders.push(log.append(hard(matter), at(1)).order);
+        orders.push(log.append_unwaited(hard(matter), at(1)).order);
     }
     assert_eq!(log.stats().floor_order, orders[0]);
     assert_eq!(validity(&log, "/other", Order(0)), Validity::Unknown);
@@ -232,17 +239,20 @@ fn an_idle_log_holds_nothing_and_its_figures_add_up() {
         (0, 0, 0, 0)
     );
     for n in 0..40 {
-        log.append(hard(tags([named(n.to_string())])), at(1));
+        log.append_unwaited(hard(tags([named(n.to_string())])), at(1));
     }
-    let receipt = log.append(soft(tags([named("0")])), at(1));
+    let receipt = log.append_unwaited(soft(tags([named("0")])), at(1));
     let stats = log.stats();
     assert_eq!(
         (stats.exact, stats.appended_hard, stats.appended_soft),
         (41, 40, 1)
     );
-    assert_eq!((stats.position, stats.order), (receipt.position, receipt.order));
+    assert_eq!(
+        (stats.position, stats.order),
+        (receipt.position.unwrap(), receipt.order)
+    );
     assert_eq!(stats.recent.len(), 32);
-    assert_eq!(stats.recent[0].id, receipt.position.id);
+    assert_eq!(stats.recent[0].id, receipt.position.unwrap().id);
 }
 
 #[test]
@@ -255,7 +265,7 @@ fn a_hundred_thousand_writes_leave_what_they_do_not_name_untouched() {
         .collect();
     for n in 0..100_000_u64 {
         let path = format!("/written/{n}");
-        log.append(
+        log.append_unwaited(
             hard(tags([
                 named(&path),
                 named(format!("list of {n}")),
@@ -285,7 +295,7 @@ fn far_beyond_the_bound_what_keeps_being_read_is_untouched() {
     let ids = subject_tags("kept", path, [named(path)]);
     let mut checked = Order(0);
     for n in 0..100_000_u64 {
-        log.append(hard(tags([named(n.to_string())])), at(n));
+        log.append_unwaited(hard(tags([named(n.to_string())])), at(n));
         if n % 1_000 == 0 {
             let order = log.order();
             let subject = Subject { tags: &ids, path };
@@ -306,7 +316,7 @@ fn within_bounds_a_shared_filter_slot_costs_nothing() {
         stripe_bits: 1,
     });
     for n in 0..5_000 {
-        log.append(hard(tags([named(n.to_string())])), at(1));
+        log.append_unwaited(hard(tags([named(n.to_string())])), at(1));
     }
     assert_eq!(validity(&log, "/a", Order(0)), Validity::Untouched);
     assert_eq!(log.stats().stripes_used, 0);
@@ -355,7 +365,7 @@ fn a_reader_beside_the_writer_misses_no_event_up_to_the_order_it_read() {
             });
         }
         for n in 0..EVENTS {
-            log.append(hard(matter(n)), at(n));
+            log.append_unwaited(hard(matter(n)), at(n));
         }
         while checks.load(Ordering::Relaxed) == 0 {
             std::thread::yield_now();
@@ -451,7 +461,7 @@ fn weight(validity: Validity) -> u8 {
     match validity {
         Validity::Untouched => 0,
         Validity::Stale => 1,
-        Validity::Unknown | Validity::Gone => 2,
+        Validity::Unknown | Validity::Blind | Validity::Gone => 2,
     }
 }
 
@@ -482,7 +492,7 @@ proptest! {
         let tiny = Log::in_memory(Bounds { tags: room, patterns, stripe_bits });
         for (item, strength) in &events {
             for log in [&ample, &tiny] {
-                log.append(Event::new(item.matter(), None, *strength), at(1));
+                log.append_unwaited(Event::new(item.matter(), None, *strength), at(1));
             }
         }
         for thing in &things {

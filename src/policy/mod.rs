@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod clauses;
+pub mod coding;
 pub mod freshness;
 pub mod invalidation;
 pub mod key;

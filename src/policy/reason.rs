@@ -87,6 +87,8 @@ reasons! {
     SoftInvalidated = "soft-invalidated", stale;
     /// What is stored is older than this process's knowledge of invalidations.
     BelowFloor = "below-floor", stale;
+    /// The invalidation log has been out of reach for `store.redis.max_blind`, and a write could have hit what is stored.
+    Blind = "blind", stale;
     /// The answer stored says `no-cache`: it is validated every time.
     MustValidate = "must-validate", stale;
     /// A part of the content is stored, and not all that the request asks for.
@@ -97,6 +99,10 @@ reasons! {
     RangeOutside = "range-outside", none;
     /// The client said `only-if-cached` and nothing fresh is stored.
     OnlyIfCached = "only-if-cached", none;
+    /// The client forbids content without coding (`identity;q=0`), and reads no coding that it could be sent in.
+    NotAcceptable = "not-acceptable", none;
+    /// The client cannot read the origin's coding, and the content is not in that coding, or too long without it.
+    Undecodable = "undecodable", none;
     /// The origin said `no-store`.
     OriginNoStore = "origin-no-store", uri_miss;
     /// The origin said `private`.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use crate::fields::cache_control::{CacheControl, Scope};
+use crate::fields::coding::Accepted;
 use crate::fields::delta_seconds::DeltaSeconds;
 use crate::fields::{connection, list};
 use crate::policy::key;
@@ -39,6 +40,10 @@ pub struct RequestDirectives {
     /// A field name has `_`: origins that hand fields on as variables take it for `-`, so that
     /// `X_Api_Key` is `X-Api-Key` to them.
     pub underscore: bool,
+    /// `Cache-Control: no-transform`: content is passed as it is (RFC 9111 §5.2.1.6).
+    pub no_transform: bool,
+    /// The content codings that the client reads.
+    pub accepted: Accepted,
     /// What the client would like; counts where the rule says so.
     pub wishes: Wishes,
 }
@@ -103,6 +108,7 @@ impl RequestDirectives {
                     has_cache_control = true;
                     said.add_line(value.as_bytes());
                 }
+                "accept-encoding" => found.accepted.add_line(value.as_bytes()),
                 "pragma" => pragma_no_cache |= has_no_cache(value.as_bytes()),
                 "if-none-match" | "if-modified-since" => found.conditional = true,
                 "if-match" | "if-unmodified-since" => found.origin_conditional = true,
@@ -123,6 +129,7 @@ impl RequestDirectives {
             }
         }
         found.no_store = said.no_store;
+        found.no_transform = said.no_transform;
         found.only_if_cached = said.only_if_cached;
         found.wishes = Wishes::of(&said, pragma_no_cache && !has_cache_control);
         // Rare enough to look `Connection` up only then.

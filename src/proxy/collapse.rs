@@ -13,12 +13,13 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::body::stream::{Reader, Stream, Writer};
+use crate::clock::Mono;
 use crate::invalidation::{Order, TagId};
 use crate::origin::{OriginBody, OriginError};
 use crate::policy::Reason;
 use crate::policy::key::CacheKey;
 use crate::policy::vary::Selecting;
-use crate::store::StoredResponse;
+use crate::store::{Codings, StoredResponse};
 
 /// Every fill under way that others may follow, by key and, where known, variant.
 #[derive(Debug, Default)]
@@ -45,6 +46,8 @@ pub(super) struct Flight {
     key: FlightKey,
     /// The order of the log before the fill's request was sent; rule 12 asks against it.
     pub stamp: Order,
+    /// When that was read: who follows reuses what was fetched then.
+    pub began: Mono,
     /// How many fills for these followers died before this one.
     pub replaces: u8,
     /// The content as it arrives. Whoever joins has a place at its start from then on.
@@ -61,6 +64,8 @@ pub(super) enum Phase {
     Arrived(Arc<Arrival>),
     /// Somebody else has stored it meanwhile.
     Stored,
+    /// Another pod has stored it: it was found in the shared tier.
+    Promoted(Arc<StoredResponse>),
     /// The stored response was validated and still holds.
     Validated(Arc<StoredResponse>),
     /// The origin failed, and the stale response may be served instead (RFC 5861 §4).
@@ -74,6 +79,14 @@ pub(super) enum Phase {
 /// A storable answer's head, as every follower sends it on.
 #[derive(Debug)]
 pub(super) struct Arrival {
+    /// What it is stored under.
+    pub key: CacheKey,
+    /// Whether its content is whole.
+    pub whole: bool,
+    /// Whether the request carried any credential.
+    pub any_credential: bool,
+    /// The codings made of it.
+    pub codings: Codings,
     pub status: StatusCode,
     /// What followers and the store get: end-to-end fields with `Via`; without `Age`.
     pub fields: HeaderMap,
@@ -154,11 +167,11 @@ impl Drop for Waiting {
 
 impl Flights {
     /// Follows the fill under way for `key`, unless `may_follow` objects; else leads a new one in
-    /// its place. `stamp` is the log's order now.
+    /// its place. `start`: the log's order, and the time, now.
     pub fn join(
         self: &Arc<Self>,
         key: FlightKey,
-        stamp: Order,
+        start: (Order, Mono),
         replaces: u8,
         may_follow: impl FnOnce(&Flight) -> bool,
     ) -> Joined {
@@ -177,23 +190,24 @@ impl Flights {
                 waiting,
             });
         }
-        let (lead, follow) = self.lead(key.clone(), stamp, replaces);
+        let (lead, follow) = self.lead(key.clone(), start, replaces);
         under_way.insert(key, lead.flight.clone());
         Joined::Lead(lead, follow)
     }
 
     /// Leads a fill that nobody can join.
-    pub fn alone(self: &Arc<Self>, key: FlightKey, stamp: Order) -> (Lead, Follow) {
-        self.lead(key, stamp, 0)
+    pub fn alone(self: &Arc<Self>, key: FlightKey, start: (Order, Mono)) -> (Lead, Follow) {
+        self.lead(key, start, 0)
     }
 
-    fn lead(self: &Arc<Self>, key: FlightKey, stamp: Order, replaces: u8) -> (Lead, Follow) {
+    fn lead(self: &Arc<Self>, key: FlightKey, (stamp, began): (Order, Mono), replaces: u8) -> (Lead, Follow) {
         let (sender, phase) = watch::channel(Phase::Waiting);
         let (stream, writer) = Stream::new();
         let reader = stream.read();
         let flight = Arc::new(Flight {
             key,
             stamp,
+            began,
             replaces,
             stream,
             phase,

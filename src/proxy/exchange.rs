@@ -16,7 +16,7 @@ use crate::client::{ConnState, Expecting, InFlight, Interim};
 use crate::clock::Now;
 use crate::config::{Config, Forwarded, HostField, Rule};
 use crate::fields::via::Pseudonym;
-use crate::fields::{connection, forwarded, trailer};
+use crate::fields::{connection, etag, forwarded, trailer};
 use crate::invalidation::Tag;
 use crate::origin::{RequestBody, StreamBody};
 use crate::policy::Reason;
@@ -38,6 +38,9 @@ pub(super) struct Exchange {
     pub head: Parts,
     /// The rule that answers it.
     pub rule: Arc<Rule>,
+    /// Whether its conditions named codings that Larder made, by tags that were turned back into the
+    /// origin's own.
+    pub coded_tags: bool,
     /// What the rule's pattern captured.
     pub captures: Captures,
     /// What its fields ask of a cache.
@@ -97,7 +100,7 @@ impl Exchange {
         started: Now,
     ) -> Admission {
         let busy = Some(connection.begin());
-        let (head, incoming) = request.into_parts();
+        let (mut head, incoming) = request.into_parts();
         let length = incoming.size_hint().exact();
         let body = if incoming.is_end_stream() {
             Content::Empty
@@ -106,6 +109,7 @@ impl Exchange {
         };
         connection.note(head.version, matches!(body, Content::Unread(_)));
         let asked = RequestDirectives::scan(&head.headers);
+        let coded_tags = (asked.conditional || asked.origin_conditional) && etag::restore(&mut head.headers);
         let own = asked.via.then_some(&proxy.pseudonym);
         let checked = admit::check(&head, length, &ruling.config.limits, own);
         let authority = admit::authority(&head.uri, &head.headers);
@@ -119,6 +123,7 @@ impl Exchange {
             ruling,
             head,
             rule,
+            coded_tags,
             captures,
             asked,
             started,
@@ -158,6 +163,7 @@ impl Exchange {
             asked: RequestDirectives::scan(&head.headers),
             head,
             rule,
+            coded_tags: self.coded_tags,
             captures,
             started: self.started,
             connection: self.connection.clone(),
@@ -411,7 +417,7 @@ impl Exchange {
 }
 
 /// An authority's host. `[::1]` has colons and no port.
-fn without_port(authority: &str) -> &str {
+pub(super) fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         Some(_) | None => authority,

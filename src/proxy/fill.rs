@@ -2,10 +2,12 @@
 //! client can end it by going away.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode, header};
 
 use super::Proxy;
+use super::blind::Place;
 use super::collapse::{ForLeader, Lead, LeaderAnswer, Phase};
 use super::keep::{Keep, make_place, spread};
 use super::lookup::Base;
@@ -13,6 +15,7 @@ use super::order::{Fetched, Order};
 use super::partial;
 use super::unstorable::Whose;
 use crate::body::stream::Stream;
+use crate::clock::Now;
 use crate::config::Rule;
 use crate::fields::{connection, http_date};
 use crate::origin::{OriginBody, OriginError};
@@ -20,6 +23,9 @@ use crate::policy::reuse::{Validity, stands_in};
 use crate::policy::storing::{self, Storing};
 use crate::policy::{Reason, validation};
 use crate::store::{Parts, StoredResponse};
+
+/// How long a request waits for a place among those that only blindness causes.
+const SPARING: Duration = Duration::from_secs(1);
 
 impl Proxy {
     /// Runs a fill in the background, announcing how it goes through `lead`.
@@ -38,12 +44,35 @@ impl Proxy {
     }
 
     async fn fill_to_end(self: Arc<Self>, mut order: Order, lead: Lead) {
+        if let Some(answer) = self.found_in_tier(&mut order).await {
+            lead.close();
+            return lead.announce(Phase::Promoted(answer.entry));
+        }
+        // Boxed: what another pod has stored needs none of the room that asking the origin takes.
+        Box::pin(self.fetch_to_end(order, lead)).await;
+    }
+
+    async fn fetch_to_end(self: Arc<Self>, mut order: Order, lead: Lead) {
+        let base = order.base.as_ref().filter(|_| order.blind);
+        let mut place = match self.spare_origin(order.blind, order.rule(), base).await {
+            Spared::Asked(place) => place,
+            Spared::StoodIn(entry) => {
+                self.blind.note_stood_in();
+                lead.close();
+                return lead.announce(Phase::Excused(entry, Reason::Blind));
+            }
+        };
         loop {
             let sent = self.clock.now();
             let mark = self.log.mark(sent);
-            order.base = order.base.take().and_then(|base| self.as_of_now(base));
+            order.base = order
+                .base
+                .take()
+                .and_then(|base| self.as_of_now(order.rule(), base, sent));
             let (outgoing, conditional) = order.outgoing(&self);
             let answered = self.origin.forward(outgoing).await;
+            // The origin has done its part; how slowly a client reads is no matter of sparing it.
+            drop(place.take());
             let received = self.clock.now();
             self.account_origin(
                 order.rule(),
@@ -77,6 +106,37 @@ impl Proxy {
             order.base = None;
             order.others.clear();
         }
+    }
+
+    /// Waits for a place among the forwards that only blindness causes, or lets what is stored stand
+    /// in where the rule or the origin allow that for an origin that fails. Who has waited for
+    /// [`SPARING`] goes on without a place: sparing the origin must not take the service down.
+    pub(super) async fn spare_origin(&self, blind: bool, rule: &Rule, base: Option<&Base>) -> Spared<'_> {
+        if !blind {
+            return Spared::Asked(None);
+        }
+        let mut patience = std::pin::pin!(tokio::time::sleep(SPARING));
+        loop {
+            if let Some(place) = self.blind.enter(self.clock.mono()) {
+                return Spared::Asked(Some(place));
+            }
+            let may = |entry: &&Arc<StoredResponse>| {
+                stands_in(&entry.terms, &entry.times, self.clock.now()) && self.is_merely_blind(rule, entry)
+            };
+            if let Some(entry) = base.map(|base| &base.entry).filter(may) {
+                return Spared::StoodIn(entry.clone());
+            }
+            tokio::select! {
+                biased;
+                () = self.blind.freed() => {}
+                () = &mut patience => return Spared::Asked(None),
+            }
+        }
+    }
+
+    fn is_merely_blind(&self, rule: &Rule, entry: &StoredResponse) -> bool {
+        let validity = entry.validity(&self.log, rule.written, self.clock.mono());
+        matches!(validity, Validity::Blind | Validity::Untouched)
     }
 
     /// What an answer is to a request for the rest of a stored part. The client is promised the whole
@@ -122,6 +182,7 @@ impl Proxy {
 
     fn fill_failed(&self, order: &Order, lead: &Lead, error: OriginError) {
         lead.close();
+        order.share_nothing();
         lead.announce(match self.excuse(order) {
             Some(entry) => Phase::Excused(entry, error.reason()),
             None => Phase::Failed(Arc::new(error)),
@@ -142,14 +203,16 @@ impl Proxy {
 
     /// What may be validated, seen after the mark was taken: a write that came since it was chosen
     /// leaves only a strong tag to ask by, and nothing to stand in with (rule 16).
-    fn as_of_now(&self, base: Base) -> Option<Base> {
-        match base.entry.validity(&self.log) {
+    fn as_of_now(&self, rule: &Rule, base: Base, now: Now) -> Option<Base> {
+        match base.entry.validity(&self.log, rule.written, now.mono) {
             Validity::Untouched | Validity::Stale => Some(base),
-            Validity::Gone | Validity::Unknown => base.entry.strong_etag().then_some(Base {
-                strong_only: true,
-                if_error: false,
-                ..base
-            }),
+            Validity::Gone | Validity::Unknown | Validity::Blind => {
+                base.entry.strong_etag().then_some(Base {
+                    strong_only: true,
+                    if_error: false,
+                    ..base
+                })
+            }
         }
     }
 
@@ -163,7 +226,7 @@ impl Proxy {
         answer: &Response<OriginBody>,
         fetched: &Fetched,
     ) -> bool {
-        let fields = self.freshened_fields(order.rule(), entry, answer.headers());
+        let mut fields = self.freshened_fields(order.rule(), entry, answer.headers());
         let times = storing::times(order.rule(), &fields, fetched.sent, fetched.received);
         let judged = storing::judge(
             order.rule(),
@@ -173,6 +236,13 @@ impl Proxy {
             &times,
             fetched.received,
         );
+        let of = (entry.status, Some(entry.content.whole_len()));
+        let assumed = match judged {
+            Storing::Store(terms) => terms,
+            Storing::Skip(_) => entry.terms,
+        };
+        let before = Some(&entry.codings);
+        let codings = self.codings(order.rule(), &order.facts, &assumed, of, &mut fields, before);
         let selecting = self.selecting(&order.exchange, &fields);
         let tags = self.tags(&order.exchange, &fields).ok_or(Reason::TooManyTags);
         let kept = match (judged, &selecting, &tags) {
@@ -182,12 +252,15 @@ impl Proxy {
         };
         let terms = spread(order.rule(), kept.unwrap_or(entry.terms), &order.key);
         let renewed = Arc::new(StoredResponse::new(Parts {
+            codings,
             fields,
             selecting: selecting.unwrap_or_else(|_| entry.selecting.clone()),
             times,
             terms,
             facts: order.facts.clone(),
             tags: tags.map_or_else(|_| entry.tags.clone(), Into::into),
+            rule: order.rule().name.clone(),
+            fingerprint: order.rule().fingerprint,
             mark: fetched.mark,
             ..entry.to_parts()
         }));
@@ -201,17 +274,21 @@ impl Proxy {
         let is_base = |base: &Base| Arc::ptr_eq(&base.entry, entry);
         match kept {
             Ok(_) => {
-                if order.base.as_ref().is_some_and(is_base) {
+                let replaced = order.base.as_ref().is_some_and(is_base) && self.memory.holds(entry);
+                if replaced {
                     self.memory.replace(entry, renewed.clone());
                 } else {
-                    // Another request's response is this one's too: both are kept.
+                    // Another request's response is this one's too, and both are kept; or it stood in
+                    // the shared tier alone.
                     self.memory.insert(renewed.clone());
                 }
+                self.share(&order.exchange.ruling.config, &renewed, order.take_lease());
                 self.metrics.stored(order.rule().index);
                 lead.announce(Phase::Validated(renewed));
             }
             Err(reason) => {
                 self.memory.remove(entry);
+                self.unshare(entry);
                 self.not_stored(order.rule(), reason);
                 let response = parking_lot::Mutex::new(Some(LeaderAnswer::Freshened(renewed)));
                 lead.announce(Phase::Private(Arc::new(ForLeader {
@@ -225,13 +302,7 @@ impl Proxy {
     }
 
     /// A whole answer came: stores it while the followers read it, or hands it to the leader.
-    async fn filled(
-        self: Arc<Self>,
-        order: &Order,
-        lead: Lead,
-        mut answer: Response<OriginBody>,
-        fetched: Fetched,
-    ) {
+    async fn filled(&self, order: &Order, lead: Lead, mut answer: Response<OriginBody>, fetched: Fetched) {
         if excuses(answer.status())
             && let Some(entry) = self.excuse(order)
         {
@@ -262,6 +333,7 @@ impl Proxy {
     /// Hands an answer that is not stored to the client that caused it, and releases the others.
     fn answer_leader(&self, order: &Order, lead: &Lead, answer: Response<OriginBody>, reason: Reason) {
         lead.close();
+        order.share_nothing();
         self.not_stored(order.rule(), reason);
         let response = Some(LeaderAnswer::Forwarded(Box::new(answer)));
         let private = ForLeader {
@@ -317,6 +389,14 @@ impl Proxy {
             fields.insert(header::DATE, date);
         }
     }
+}
+
+/// What becomes of a request that only blindness causes.
+pub(super) enum Spared<'a> {
+    /// It goes to the origin, in its place.
+    Asked(Option<Place<'a>>),
+    /// This is served in its stead.
+    StoodIn(Arc<StoredResponse>),
 }
 
 /// What an answer is to a request for the rest of a stored part.

@@ -8,11 +8,13 @@ use http::{HeaderMap, Response};
 use super::Proxy;
 use super::collapse::{Arrival, Follow, ForLeader, LeaderAnswer, Phase};
 use super::exchange::Exchange;
+use super::lookup::Found;
 use super::outcome::Verdict;
 use super::respond::Served;
 use crate::body::Body;
 use crate::origin::OriginError;
 use crate::policy::Reason;
+use crate::policy::key::Lookup;
 use crate::policy::reuse::Validity;
 use crate::policy::vary::Selecting;
 use crate::store::StoredResponse;
@@ -47,25 +49,29 @@ impl Followed {
 impl Proxy {
     /// Waits for a fill and answers from it, if it is for this request.
     pub(super) async fn follow(
-        &self,
+        self: &Arc<Self>,
         exchange: &Arc<Exchange>,
+        lookup: &Lookup,
         follow: &mut Follow,
         reason: Reason,
     ) -> Followed {
         match follow.news().await {
             None | Some(Phase::Waiting) => Followed::Died,
             Some(Phase::Stored) => Followed::Stored,
-            Some(Phase::Arrived(arrival)) => self.follow_arrival(exchange, follow, &arrival, reason),
+            Some(Phase::Arrived(arrival)) => self.follow_arrival(exchange, follow, &arrival, reason).await,
+            Some(Phase::Promoted(entry)) => self.follow_promotion(exchange, lookup, entry),
             Some(Phase::Validated(entry)) => self.follow_validation(exchange, follow, &entry, reason),
             Some(Phase::Excused(entry, failure)) => self.follow_excuse(exchange, &entry, failure),
-            Some(Phase::Private(answer)) if follow.is_leader() => self.lead_answer(exchange, &answer, reason),
+            Some(Phase::Private(answer)) if follow.is_leader() => {
+                self.lead_answer(exchange, &answer, reason).await
+            }
             Some(Phase::Private(_)) => Followed::Apart,
             Some(Phase::Failed(error)) => Followed::Failed(error),
         }
     }
 
-    fn follow_arrival(
-        &self,
+    async fn follow_arrival(
+        self: &Arc<Self>,
         exchange: &Arc<Exchange>,
         follow: &mut Follow,
         arrival: &Arc<Arrival>,
@@ -80,13 +86,33 @@ impl Proxy {
             return Followed::Overtaken;
         }
         match follow.reader.take() {
-            Some(reader) => Followed::answered(self.serve_arrival(exchange, arrival, reader, reason, leader)),
+            Some(reader) => Followed::answered(
+                self.serve_arrival(exchange, arrival, reader, reason, leader)
+                    .await,
+            ),
             None => Followed::Apart,
         }
     }
 
+    /// What another pod has stored is decided on as anything that is stored here.
+    fn follow_promotion(
+        self: &Arc<Self>,
+        exchange: &Arc<Exchange>,
+        lookup: &Lookup,
+        entry: Arc<StoredResponse>,
+    ) -> Followed {
+        let fields = &exchange.head.headers;
+        if !is_for(&entry.selecting, fields) {
+            return Followed::NotForUs(entry.selecting.for_request(fields));
+        }
+        match self.decide(exchange, lookup, entry, self.clock.now()) {
+            Found::Answer(answer) => Followed::answered(self.serve(exchange, &answer.entry, answer.served)),
+            Found::Other(_) => Followed::Apart,
+        }
+    }
+
     fn follow_validation(
-        &self,
+        self: &Arc<Self>,
         exchange: &Arc<Exchange>,
         follow: &Follow,
         entry: &Arc<StoredResponse>,
@@ -111,7 +137,7 @@ impl Proxy {
     /// A stale response stands in for an origin that failed, unless a write came while it was
     /// being asked: then no failure brings it back (rule 16).
     fn follow_excuse(
-        &self,
+        self: &Arc<Self>,
         exchange: &Arc<Exchange>,
         entry: &Arc<StoredResponse>,
         failure: Reason,
@@ -128,14 +154,17 @@ impl Proxy {
 
     /// The stale response for an origin that failed; `None` where a write came meanwhile.
     pub(super) fn excused(
-        &self,
+        self: &Arc<Self>,
         exchange: &Exchange,
         entry: &Arc<StoredResponse>,
         failure: Reason,
     ) -> Option<Response<Body>> {
-        match entry.validity(&self.log) {
+        let written = exchange.rule.written;
+        match entry.validity(&self.log, written, self.clock.mono()) {
+            // The origin has not failed then; it is spared.
+            Validity::Blind if failure != Reason::Blind => None,
             Validity::Gone | Validity::Unknown => None,
-            Validity::Untouched | Validity::Stale => {
+            Validity::Untouched | Validity::Stale | Validity::Blind => {
                 let age = entry.times.current_age(self.clock.now());
                 let over = age.saturating_sub(entry.terms.lifetime);
                 Some(self.serve_stale(exchange, entry, age, over, Some(failure)))
@@ -143,7 +172,12 @@ impl Proxy {
         }
     }
 
-    fn lead_answer(&self, exchange: &Arc<Exchange>, answer: &ForLeader, reason: Reason) -> Followed {
+    async fn lead_answer(
+        self: &Arc<Self>,
+        exchange: &Arc<Exchange>,
+        answer: &ForLeader,
+        reason: Reason,
+    ) -> Followed {
         let taken = answer.response.lock().take();
         match taken {
             None => Followed::Died,
@@ -172,7 +206,7 @@ impl Proxy {
                     not_stored,
                     ..Verdict::new(OutcomeKind::Miss, Some(reason))
                 };
-                Followed::answered(self.serve_forwarded(exchange, *response, verdict))
+                Followed::answered(self.serve_forwarded(exchange, *response, verdict).await)
             }
         }
     }

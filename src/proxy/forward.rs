@@ -13,6 +13,7 @@ use super::order::Order;
 use super::problem::Refusal;
 use super::unstorable::Whose;
 use crate::body::Body;
+use crate::clock::Mono;
 use crate::config::Collapse;
 use crate::invalidation::{self, Subject, Tag, TagId, path_tags};
 use crate::policy::Reason;
@@ -31,8 +32,16 @@ impl Proxy {
         self: Arc<Self>,
         mut exchange: Exchange,
         lookup: Lookup,
-        need: Need,
+        mut need: Need,
     ) -> Response<Body> {
+        let behind = matches!(need, Need::Behind { .. });
+        // These two lead no fill that would ask the shared tier.
+        if !behind && !exchange.asked.no_store && (exchange.asked.only_if_cached || exchange.is_head()) {
+            match self.look_everywhere(&exchange, &lookup, need).await {
+                Ok(answer) => return self.serve_stored(&mut exchange, &answer),
+                Err(other) => need = other,
+            }
+        }
         let reason = need.reason();
         if exchange.asked.only_if_cached && !matches!(need, Need::Behind { .. }) {
             return self.refuse(exchange, Refusal::OnlyIfCached);
@@ -106,11 +115,13 @@ impl Proxy {
             exchange
         };
         let key = self.flight_key(exchange, &lookup);
-        if let Joined::Lead(lead, _nobody) = self.flights.join(key, self.log.order(), 0, |_| true) {
+        if let Joined::Lead(lead, _nobody) = self.flights.join(key, self.flight_start(), 0, |_| true) {
             self.metrics
                 .forwarded_in_background(exchange.rule.index, Reason::Stale);
             let others = self.alternatives(exchange, &lookup, base.as_ref());
-            self.spawn_fill(Order::new(asked, lookup, body, base, others), lead);
+            let mut order = Order::new(asked, lookup.clone(), body, base, others);
+            order.lookup = Some(lookup);
+            self.spawn_fill(order, lead);
         }
     }
 
@@ -130,6 +141,7 @@ impl Proxy {
             replaces: 0,
             since: invalidation::Order::default(),
         };
+        let mut asks_tier = !self.unstorable.keeps_apart(&lookup.key, exchange.started.mono);
         let mut overtaken = false;
         loop {
             let mut follow = match self.join(exchange, &wish) {
@@ -145,11 +157,14 @@ impl Proxy {
                     let mut order = Order::new(exchange, lookup.clone(), body.clone(), base.clone(), others);
                     order.completes = plan.completes.take();
                     order.part = plan.part;
+                    order.lookup = (self.tier.is_some() && asks_tier).then(|| lookup.clone());
+                    order.blind = reason == Reason::Blind;
+                    order.alone = wish.alone;
                     self.spawn_fill(order, lead);
                     follow
                 }
             };
-            match self.follow(exchange, &mut follow, reason).await {
+            match self.follow(exchange, &lookup, &mut follow, reason).await {
                 Followed::Answered(response) => return *response,
                 Followed::Resend(reason) => return self.pass_shared(exchange, reason).await,
                 Followed::NotForUs(variant) => {
@@ -168,7 +183,10 @@ impl Proxy {
                 Followed::Apart if exchange.asks_for_less() && exchange.can_be_resent() => {
                     return self.pass_shared(exchange, reason).await;
                 }
-                Followed::Apart => wish.alone = true,
+                Followed::Apart => {
+                    wish.alone = true;
+                    asks_tier = false;
+                }
                 Followed::Stored => {
                     if let Some(response) = self.look_again(exchange, &lookup, &base) {
                         return response;
@@ -207,34 +225,43 @@ impl Proxy {
     }
 
     fn join(&self, exchange: &Exchange, wish: &Wish) -> Joined {
-        let stamp = self.log.order();
+        let start = self.flight_start();
+        let (_, now) = start;
         if wish.alone {
-            let (lead, follow) = self.flights.alone(wish.key.clone(), stamp);
+            let (lead, follow) = self.flights.alone(wish.key.clone(), start);
             return Joined::Lead(lead, follow);
         }
         let path = invalidation_path(exchange.head.uri.path());
         let mut tags: Vec<TagId> = path_tags(&path);
         tags.push(Tag::Rule(exchange.rule.name.to_string()).id());
         self.flights
-            .join(wish.key.clone(), stamp, wish.replaces, |flight| {
+            .join(wish.key.clone(), start, wish.replaces, |flight| {
                 // A fill replaced less often than this request has waited is one it has seen die.
                 flight.replaces >= wish.replaces
                     && flight.stamp >= wish.since
                     && self.untouched_since(&tags, &path, flight.stamp)
+                    // To follow is to reuse what was fetched when the fill began (rule 10).
+                    && !(self.log.is_blind(flight.began, now)
+                        && (exchange.rule.written || self.log.has_named(&tags)))
             })
+    }
+
+    /// What a fill that begins now remembers of its beginning.
+    pub(super) fn flight_start(&self) -> (invalidation::Order, Mono) {
+        (self.log.order(), self.clock.mono())
     }
 
     /// Whether no write has hit these tags since `stamp` (rule 12).
     pub(super) fn untouched_since(&self, tags: &[TagId], path: &str, stamp: invalidation::Order) -> bool {
         match self.log.validity(&Subject { tags, path }, stamp) {
             Validity::Untouched | Validity::Stale => true,
-            Validity::Gone | Validity::Unknown => false,
+            Validity::Gone | Validity::Unknown | Validity::Blind => false,
         }
     }
 
     /// A fresh response stored since the first look, or since the one to be validated.
     fn look_again(
-        &self,
+        self: &Arc<Self>,
         exchange: &Arc<Exchange>,
         lookup: &Lookup,
         base: &Option<Base>,

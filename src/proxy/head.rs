@@ -10,6 +10,7 @@ use super::Proxy;
 use super::exchange::Exchange;
 use super::fill::excuses;
 use super::lookup::Need;
+use super::order::ask_for_identity;
 use super::pass::Passed;
 use crate::body::Body;
 use crate::origin::RequestBody;
@@ -18,7 +19,7 @@ use crate::policy::key::{CredentialState, Lookup};
 use crate::policy::reuse::{Validity, stands_in};
 use crate::policy::storing::{self, RequestFacts, Storing, Terms};
 use crate::policy::validation::{self, HeadSays};
-use crate::store::{Parts, StoredResponse};
+use crate::store::{Inserted, Parts, StoredResponse};
 
 impl Proxy {
     /// Forwards a HEAD as it came; a head alone is not worth a fill of the whole content.
@@ -34,7 +35,14 @@ impl Proxy {
         // the answer tells of.
         let slot = self.memory.find(&lookup.key);
         let stored = slot.as_ref().and_then(|slot| slot.select(&exchange.head.headers));
-        let passed = self.send_as_it_came(&exchange, RequestBody::Empty).await;
+        // A HEAD has a place like any other; nothing stands in for it, as its content is not at stake.
+        let blind = need.reason() == Reason::Blind;
+        let place = self.spare_origin(blind, &exchange.rule, None).await;
+        // As a fill would ask: the answer is compared with what a fill has stored.
+        let mut outgoing = exchange.outgoing_as_it_came(&self, RequestBody::Empty);
+        ask_for_identity(&exchange.rule, &mut outgoing.fields);
+        let passed = self.send(&exchange, outgoing).await;
+        drop(place);
         // A condition or an error says nothing of the content that is stored (§4.3.5).
         if let Ok(answer) = &passed.answer
             && answer.status() == StatusCode::OK
@@ -50,7 +58,7 @@ impl Proxy {
             .and_then(|(base, failure)| self.excused(&exchange, &base.entry, failure));
         let mut response = match excused {
             Some(stale) => stale,
-            None => self.serve_passed(&exchange, passed, need.reason()),
+            None => self.serve_passed(&exchange, passed, need.reason()).await,
         };
         response.body_mut().keep_busy(busy);
         response
@@ -69,17 +77,28 @@ impl Proxy {
             return;
         }
         let says = validation::compare_head(&entry.fields, entry.content.whole_len(), head);
-        let renewed = match (says, entry.validity(&self.log)) {
+        let renewed = match (
+            says,
+            entry.validity(&self.log, exchange.rule.written, passed.received.mono),
+        ) {
             // What a write has hit, only a validation brings back.
-            (_, Validity::Gone | Validity::Unknown) | (HeadSays::Nothing, _) => return,
+            (_, Validity::Gone | Validity::Unknown | Validity::Blind) | (HeadSays::Nothing, _) => return,
             (HeadSays::Differs, Validity::Untouched | Validity::Stale) => Some(outlived(entry)),
             (HeadSays::Same, Validity::Untouched | Validity::Stale) => {
                 self.updated(exchange, lookup, entry, passed, head)
             }
         };
         match renewed {
-            Some(parts) => drop(self.memory.replace(entry, Arc::new(StoredResponse::new(parts)))),
-            None => self.memory.remove(entry),
+            Some(parts) => {
+                let renewed = Arc::new(StoredResponse::new(parts));
+                if self.memory.replace(entry, renewed.clone()) == Inserted::Stored {
+                    self.share(&exchange.ruling.config, &renewed, None);
+                }
+            }
+            None => {
+                self.memory.remove(entry);
+                self.unshare(entry);
+            }
         }
     }
 
@@ -94,7 +113,7 @@ impl Proxy {
         passed: &Passed,
         head: &HeaderMap,
     ) -> Option<Parts> {
-        let fields = self.freshened_fields(&exchange.rule, entry, head);
+        let mut fields = self.freshened_fields(&exchange.rule, entry, head);
         let times = storing::times(&exchange.rule, &fields, passed.sent, passed.received);
         let facts = RequestFacts {
             method: Method::GET,
@@ -114,9 +133,19 @@ impl Proxy {
         let Storing::Store(terms) = judged else {
             return None;
         };
+        let of = (entry.status, Some(entry.content.whole_len()));
+        let codings = self.codings(
+            &exchange.rule,
+            &facts,
+            &terms,
+            of,
+            &mut fields,
+            Some(&entry.codings),
+        );
         let selecting = self.selecting(exchange, &fields).ok()?;
         let tags = self.tags(exchange, &fields)?;
         Some(Parts {
+            codings,
             fields,
             selecting,
             times,

@@ -19,18 +19,20 @@ use super::partial::Extent;
 use super::ranges::remove_digests;
 use super::unstorable::Whose;
 use crate::body::stream::Broken;
-use crate::config::{Config, Forwarded, HostField, Rule};
+use crate::config::{AcceptEncoding, Config, Forwarded, HostField, Rule};
 use crate::fields::cache_status::CACHE_STATUS;
+use crate::fields::coding::{self, Coded};
 use crate::fields::forwarded::X_FORWARDED_FOR;
 use crate::invalidation::{Mark, TagId};
 use crate::origin::OriginBody;
 use crate::policy::Reason;
+use crate::policy::coding::{may_be_decoded, vary_by_coding};
 use crate::policy::freshness::{self, Times};
 use crate::policy::key::CacheKey;
 use crate::policy::storing::{self, Storing, Terms};
 use crate::policy::validation;
 use crate::policy::vary::Selecting;
-use crate::store::{Content, Parts, Reservation, StoredResponse};
+use crate::store::{Codings, Content, Parts, Reservation, StoredResponse};
 
 /// How long an answer may be silent while it is to be stored. After that nobody else should wait
 /// for it, and what it reserved is others' to use.
@@ -45,6 +47,8 @@ pub(super) struct Keep {
     selecting: Selecting,
     tags: Box<[TagId]>,
     path: Box<str>,
+    /// The codings made of it.
+    codings: Codings,
     length: Option<u64>,
     /// What of the whole the content is.
     extent: Extent,
@@ -85,12 +89,20 @@ impl Proxy {
             }
         }
         make_place(&mut fields);
-        let selecting = self.selecting(exchange, &fields)?;
-        let tags = self.tags(exchange, &fields).ok_or(Reason::TooManyTags)?;
         let length = match &extent {
             Extent::Whole | Extent::Part(_) => answer.body().size_hint().exact(),
             Extent::Rest(entry) => Some(entry.content.whole_len()),
         };
+        let codings = match &extent {
+            Extent::Whole => self.codings(rule, &order.facts, &terms, (status, length), &mut fields, None),
+            Extent::Part(_) | Extent::Rest(_) => Codings::none(),
+        };
+        // Parts in a coding are of no use to whoever cannot read it.
+        let selecting = match &extent {
+            Extent::Whole => self.selecting(exchange, &fields)?,
+            Extent::Part(_) | Extent::Rest(_) => self.selecting_as_sent(exchange, &fields)?,
+        };
+        let tags = self.tags(exchange, &fields).ok_or(Reason::TooManyTags)?;
         if length.is_some_and(|length| length > rule.max_object) {
             return Err(Reason::TooLarge);
         }
@@ -102,14 +114,31 @@ impl Proxy {
             selecting,
             tags: tags.into(),
             path: crate::route::invalidation_path(exchange.head.uri.path()).into(),
+            codings,
             length,
             extent,
             room: self.memory.budget().reserve(length.unwrap_or(0)),
         })
     }
 
-    /// The nominated fields that select an answer with these fields (RFC 9111 §4.1).
+    /// The nominated fields that select an answer with these fields (RFC 9111 §4.1). Where the origin
+    /// is asked for the identity, and every client can be served from what it sent, what clients say of
+    /// codings selects nothing.
     pub(super) fn selecting(&self, exchange: &Exchange, fields: &HeaderMap) -> Result<Selecting, Reason> {
+        let selecting = self.selecting_as_sent(exchange, fields)?;
+        let for_all = match coding::of(fields) {
+            Coded::Identity => true,
+            Coded::By(_) => may_be_decoded(StatusCode::OK, fields),
+            Coded::Otherwise => false,
+        };
+        if for_all && exchange.rule.accept_encoding == AcceptEncoding::Identity {
+            Ok(selecting.without(&header::ACCEPT_ENCODING))
+        } else {
+            Ok(selecting)
+        }
+    }
+
+    fn selecting_as_sent(&self, exchange: &Exchange, fields: &HeaderMap) -> Result<Selecting, Reason> {
         let ignored = exchange.rule.ignore_origin.vary;
         let selecting =
             Selecting::of(fields, &exchange.head.headers, ignored).map_err(|_star| Reason::VaryStar)?;
@@ -135,14 +164,16 @@ impl Proxy {
         let (head, mut body) = answer.into_parts();
         let Some(mut room) = keep.room.take() else {
             self.give_up(order, &lead, Reason::NoRoom);
-            lead.announce(Phase::Arrived(Arc::new(
-                keep.arrival(&head, Some(Reason::NoRoom)),
-            )));
+            lead.announce(Phase::Arrived(Arc::new(keep.arrival(
+                order,
+                &head,
+                Some(Reason::NoRoom),
+            ))));
             return self.pass_on(order, &lead, None, body, &[]).await;
         };
         let untouched = self.untouched_since(&keep.tags, &keep.path, keep.mark.stamp);
         let overtaken = (!untouched).then_some(Reason::Overtaken);
-        let arrival = Arc::new(keep.arrival(&head, overtaken));
+        let arrival = Arc::new(keep.arrival(order, &head, overtaken));
         let mut taken = 0;
         for known in keep.extent.before() {
             taken += known.len() as u64;
@@ -224,7 +255,7 @@ impl Proxy {
         } else {
             self.combined(order, &mut keep, content)
         };
-        match self.record(Arc::new(keep.stored(order, status, content))) {
+        match self.record(order, Arc::new(keep.stored(order, status, content))) {
             Ok(()) => self.metrics.stored(order.rule().index),
             Err(reason) => self.not_stored(order.rule(), reason),
         }
@@ -234,6 +265,7 @@ impl Proxy {
     /// The answer will not be stored after all: nobody joins from here on.
     fn give_up(&self, order: &Order, lead: &Lead, reason: Reason) {
         lead.close();
+        order.share_nothing();
         self.not_stored(order.rule(), reason);
         // Want of memory says nothing about the next answer.
         if reason != Reason::NoRoom {
@@ -303,8 +335,8 @@ impl Keep {
         self.mark = entry.mark;
     }
 
-    fn arrival(&self, head: &Head, not_stored: Option<Reason>) -> Arrival {
-        let (status, fields, leader_fields) = match &self.extent {
+    fn arrival(&self, order: &Order, head: &Head, not_stored: Option<Reason>) -> Arrival {
+        let (status, fields, mut leader_fields) = match &self.extent {
             Extent::Whole => (head.status, self.fields.clone(), head.headers.clone()),
             Extent::Part(range) => {
                 let mut fields = self.fields.clone();
@@ -313,7 +345,14 @@ impl Keep {
             }
             Extent::Rest(_) => (StatusCode::OK, self.fields.clone(), self.fields.clone()),
         };
+        if self.codings.making().is_some() || coding::of(&leader_fields) != Coded::Identity {
+            vary_by_coding(&mut leader_fields);
+        }
         Arrival {
+            key: order.key.clone(),
+            whole: matches!(self.extent, Extent::Whole),
+            any_credential: order.facts.any_credential,
+            codings: self.codings.clone(),
             status,
             fields,
             leader_fields,
@@ -346,6 +385,7 @@ impl Keep {
             rule: rule.name.clone(),
             fingerprint: rule.fingerprint,
             mark: self.mark,
+            codings: self.codings,
             content,
         })
     }

@@ -41,7 +41,7 @@ impl Proxy {
             variant: None,
             fingerprint: order.rule().fingerprint,
         };
-        let (lead, mut follow) = self.flights.alone(key, self.log.order());
+        let (lead, mut follow) = self.flights.alone(key, self.flight_start());
         let proxy = self.clone();
         let content = lead.content();
         self.tasks.spawn(async move {
@@ -55,7 +55,9 @@ impl Proxy {
         else {
             return Ok(self.refuse_shared(exchange, Refusal::Internal));
         };
-        Ok(self.serve_arrival(exchange, &arrival, reader, Reason::Method, true))
+        Ok(self
+            .serve_arrival(exchange, &arrival, reader, Reason::Method, true)
+            .await)
     }
 
     /// Whether an answer says that it is what a GET of its target would get, and no event has touched

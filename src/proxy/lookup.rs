@@ -140,7 +140,13 @@ impl Proxy {
         Some(best.map_or(first, |(_, variant)| variant))
     }
 
-    fn decide(&self, exchange: &Exchange, lookup: &Lookup, entry: Arc<StoredResponse>, now: Now) -> Found {
+    pub(super) fn decide(
+        &self,
+        exchange: &Exchange,
+        lookup: &Lookup,
+        entry: Arc<StoredResponse>,
+        now: Now,
+    ) -> Found {
         let (reuse, validity) = self.reuse(exchange, lookup, &entry, now);
         match reuse {
             Reuse::Serve { age, left } => Found::Answer(Answer {
@@ -157,7 +163,7 @@ impl Proxy {
             }),
             Reuse::ServeStale { age, over } => Found::Other(Need::Behind { entry, age, over }),
             Reuse::Validate { reason, if_error } => {
-                let strong_only = matches!(validity, Validity::Gone | Validity::Unknown);
+                let strong_only = matches!(validity, Validity::Gone | Validity::Unknown | Validity::Blind);
                 Found::Other(Need::Validation {
                     base: Base {
                         entry,
@@ -179,7 +185,7 @@ impl Proxy {
         entry: &StoredResponse,
         now: Now,
     ) -> (Reuse, Validity) {
-        let validity = entry.validity(&self.log);
+        let validity = entry.validity(&self.log, exchange.rule.written, now.mono);
         let candidate = Candidate {
             terms: &entry.terms,
             times: &entry.times,
@@ -240,11 +246,14 @@ impl Proxy {
         };
         // Stored while the rule lifted `Vary`, or the other way round: nobody knows any more what
         // the request of the time had in the fields that count now.
-        let selecting = self.selecting(exchange, &entry.fields).ok()?;
+        let mut fields = entry.fields.clone();
+        let of = (entry.status, Some(entry.content.whole_len()));
+        let codings = self.codings(rule, &facts, &terms, of, &mut fields, Some(&entry.codings));
+        let selecting = self.selecting(exchange, &fields).ok()?;
         if !selecting.nominates_the_same(&entry.selecting) {
             return None;
         }
-        let mut tags = self.tags(exchange, &entry.fields)?;
+        let mut tags = self.tags(exchange, &fields)?;
         tags.extend_from_slice(&entry.tags);
         tags.sort_unstable();
         tags.dedup();
@@ -253,6 +262,8 @@ impl Proxy {
             fingerprint: rule.fingerprint,
             terms,
             facts,
+            fields,
+            codings,
             tags: tags.into(),
             ..entry.to_parts()
         }));
@@ -267,7 +278,7 @@ fn made(entry: &StoredResponse) -> SystemTime {
 }
 
 /// What a decision needs of the request.
-fn asked(exchange: &Exchange, lookup: &Lookup) -> Asked {
+pub(super) fn asked(exchange: &Exchange, lookup: &Lookup) -> Asked {
     Asked {
         credentials: lookup.credentials,
         rule_grants: exchange.rule.grants_freshness(),

@@ -5,7 +5,10 @@
 //! has to wait goes through one boxed future.
 
 mod admit;
+mod blind;
+mod coding;
 mod collapse;
+mod derive;
 mod exchange;
 mod fill;
 mod follow;
@@ -14,6 +17,7 @@ mod head;
 mod keep;
 mod located;
 mod lookup;
+mod negotiate;
 mod operate;
 mod order;
 mod outcome;
@@ -24,6 +28,7 @@ mod ranges;
 mod record;
 mod respond;
 mod service;
+mod tier;
 mod unstorable;
 mod upgrade;
 mod write;
@@ -44,15 +49,18 @@ use crate::invalidation::Log;
 use crate::origin::Origin;
 use crate::policy::Reason;
 use crate::policy::key::{KeyBody, KeyMaker, Keyed, Lookup};
-use crate::store::Memory;
+use crate::store::{Memory, RedisTier};
 use crate::tasks::Tasks;
 use crate::telemetry::{AccessLogger, Metrics, Seldom};
 
+use blind::Blind;
+use coding::Coders;
 use collapse::Flights;
 use exchange::{Admission, Exchange, NotRead};
 use lookup::Found;
 use unstorable::Unstorable;
 
+use service::Awaited;
 pub use service::{Answering, ConnService};
 
 /// One configuration in force, with what is compiled from it. Swapped whole.
@@ -60,7 +68,19 @@ pub use service::{Answering, ConnService};
 pub struct Ruling {
     /// The configuration.
     pub config: Config,
+    /// A digest of what its rules make of writes: pods with the same one derive the same events.
+    digest: u64,
     keys: KeyMaker,
+}
+
+impl Ruling {
+    fn new(config: Config, identity_secret: [u8; 32]) -> Self {
+        Self {
+            keys: KeyMaker::new(&config, identity_secret),
+            digest: derive::digest(&config.rules),
+            config,
+        }
+    }
 }
 
 /// Everything a request needs, shared by all connections.
@@ -71,12 +91,17 @@ pub struct Proxy {
     /// Hides identities in keys; drawn once, so that keys survive a change of rules.
     identity_secret: [u8; 32],
     memory: Memory,
+    /// What other pods have stored; `None`: memory alone.
+    tier: Option<RedisTier>,
     log: Log,
     origin: Origin,
+    /// Bounds what is asked of the origin while the log is out of reach.
+    blind: Blind,
     flights: Arc<Flights>,
     /// Keys whose last answer could not be stored: not collapsed for a while.
     unstorable: Unstorable,
     orphans: Orphans,
+    coders: Coders,
     metrics: Arc<Metrics>,
     access: Arc<AccessLogger>,
     /// Keeps the warning of a failing origin from filling the log.
@@ -115,6 +140,8 @@ pub struct ProxyParts {
     pub config: Config,
     /// The memory tier.
     pub memory: Memory,
+    /// The tier that pods share.
+    pub tier: Option<RedisTier>,
     /// The invalidation log.
     pub log: Log,
     /// The origin.
@@ -135,20 +162,21 @@ impl Proxy {
     /// Puts the parts together.
     pub fn new(parts: ProxyParts) -> Self {
         let (identity_secret, pseudonym) = parts.identity;
-        let keys = KeyMaker::new(&parts.config, identity_secret);
+        let redis = parts.config.redis.as_ref();
+        let blind_share = redis.map_or(0.0, |redis| redis.blind_forwards);
         let orphans = Orphans::new(parts.config.origin.max_connections);
         Self {
-            ruling: ArcSwap::from_pointee(Ruling {
-                config: parts.config,
-                keys,
-            }),
+            ruling: ArcSwap::from_pointee(Ruling::new(parts.config, identity_secret)),
             identity_secret,
             memory: parts.memory,
+            tier: parts.tier,
+            blind: Blind::new(blind_share),
             log: parts.log,
             origin: parts.origin,
             flights: Arc::default(),
             unstorable: Unstorable::default(),
             orphans,
+            coders: Coders::new(std::thread::available_parallelism().map_or(1, usize::from)),
             metrics: parts.metrics,
             access: parts.access,
             failures: Seldom::default(),
@@ -162,9 +190,13 @@ impl Proxy {
     /// Puts another configuration in force for requests from now on; nothing stored is dropped,
     /// and nothing is reused that the new rules would not store.
     pub fn replace_config(&self, config: Config) {
-        let keys = KeyMaker::new(&config, self.identity_secret);
         self.unstorable.forget_all();
-        self.ruling.store(Arc::new(Ruling { config, keys }));
+        let ruling = Arc::new(Ruling::new(config, self.identity_secret));
+        let before = self.ruling.swap(ruling.clone());
+        if before.digest != ruling.digest {
+            // What the new rules make of earlier writes is not in the index.
+            self.log.forget_what_rules_derived();
+        }
     }
 
     /// An identifier for a request that came without one, or with one that is not trusted.
@@ -218,18 +250,18 @@ impl Proxy {
         let request = (exchange.rule.index, exchange.started);
         let expecting = exchange.expect_interim(&self.pseudonym);
         let asked = self.access.is_on().then(|| Box::new(self.asked(&exchange)));
-        Answering::later(self.clone(), request, asked, expecting, async move {
-            match step {
-                Slow::Write => proxy.write(exchange).await,
-                Slow::Upgrade => proxy.upgrade(exchange).await,
-                Slow::Pass(reason) => proxy.pass(exchange, reason).await,
-                Slow::Fetch(found) => {
-                    let (lookup, need) = *found;
-                    proxy.fetch(exchange, lookup, need).await
-                }
-                Slow::ReadKeyBody => proxy.read_key_body(exchange).await,
+        // Each in a box of its own: one for all would be as large as the largest.
+        let answer: Awaited = match step {
+            Slow::Write => Box::pin(proxy.write(exchange)),
+            Slow::Upgrade => Box::pin(proxy.upgrade(exchange)),
+            Slow::Pass(reason) => Box::pin(async move { proxy.pass(exchange, reason).await }),
+            Slow::Fetch(found) => {
+                let (lookup, need) = *found;
+                Box::pin(proxy.fetch(exchange, lookup, need))
             }
-        })
+            Slow::ReadKeyBody => Box::pin(proxy.read_key_body(exchange)),
+        };
+        Answering::later(self.clone(), request, asked, expecting, answer)
     }
 
     /// Reads the content that the key needs, then goes on as for any request.

@@ -1,11 +1,18 @@
 //! What an operator asks of the data path: purges and figures.
 
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::Proxy;
 use crate::clock::Now;
 use crate::config::Config;
-use crate::invalidation::{Bounds, Event, Log, Matter, Receipt, Strength};
+use crate::invalidation::{Bounds, Event, Flush, Log, LogStats, Matter, Receipt, Strength};
 use crate::policy::reuse::Validity;
-use crate::telemetry::{self, LogFigures, MemoryFigures, OriginFigures, Snapshot, Source};
+use crate::store::RedisTier;
+use crate::telemetry::{
+    self, FleetFigures, LogFigures, MemoryFigures, OriginFigures, SharedLogFigures, Snapshot, Source,
+    TierFigures,
+};
 
 impl Proxy {
     /// The configuration in force.
@@ -17,7 +24,7 @@ impl Proxy {
     pub fn count_hit(&self, matter: &Matter) -> u64 {
         let trial = Log::in_memory(Bounds::default());
         let before = trial.order();
-        trial.append(Event::new(matter.clone(), None, Strength::Hard), self.clock.now());
+        trial.append_unwaited(Event::new(matter.clone(), None, Strength::Hard), self.clock.now());
         let mut hit = 0;
         self.memory.walk(|response| {
             hit += u64::from(trial.validity(&response.subject(), before) != Validity::Untouched);
@@ -25,12 +32,22 @@ impl Proxy {
         hit
     }
 
+    /// Has this pod's rules add to events that were made under others.
+    pub fn heed_other_rules(self: &Arc<Self>) {
+        // Not to keep the proxy alive through its own log.
+        let proxy = Arc::downgrade(self);
+        self.log.derive_with(Arc::new(move |write| {
+            let derived = proxy.upgrade().map(|proxy| proxy.derive(write));
+            derived.unwrap_or_default()
+        }));
+    }
+
     /// Appends and applies a purge.
-    pub fn purge(&self, event: Event) -> Receipt {
+    pub async fn purge(&self, event: Event) -> Receipt {
         let soft = event.strength == Strength::Soft;
         self.metrics
             .invalidated(Source::Purge, telemetry::Strength::soft(soft));
-        self.log.append(event, self.clock.now())
+        self.log.append(event, self.clock.now()).await
     }
 
     /// The figures of everything behind the data path; those of the server are the caller's.
@@ -53,13 +70,55 @@ impl Proxy {
                 evictions: memory.evictions,
                 in_flight: memory.in_flight,
             },
-            log: LogFigures {
-                events: log.appended_hard + log.appended_soft,
-                tags: log.exact as u64,
-                patterns: log.patterns as u64,
-            },
+            log: log_figures(&log, now),
+            fleet: self
+                .tier
+                .as_ref()
+                .map(|tier| self.fleet_figures(tier, &log, started, now)),
             collapsed_followers: self.flights.followers(),
             ..Snapshot::default()
         }
+    }
+
+    fn fleet_figures(&self, tier: &RedisTier, log: &LogStats, started: Now, now: Now) -> FleetFigures {
+        let stats = tier.stats();
+        FleetFigures {
+            redis: tier.connections(),
+            tier: TierFigures {
+                lookups: stats.lookups(),
+                corrupt: stats.corruptions(),
+                writes: stats.writes(),
+                writing: stats.writing,
+            },
+            log: SharedLogFigures {
+                joined: log.joined,
+                position: (log.position.nonce.to_string(), log.position.id.to_string()),
+                position_time: Duration::from_millis(log.position.id.ms),
+                lag: self
+                    .log
+                    .lag(now.mono)
+                    .unwrap_or_else(|| now.mono.since(started.mono)),
+                queued: log.queued as u64,
+                unlogged: log.unlogged,
+                flushes: Flush::ALL.into_iter().map(Flush::word).zip(log.flushes).collect(),
+            },
+            blind: self.blind.figures(),
+        }
+    }
+}
+
+fn log_figures(log: &LogStats, now: Now) -> LogFigures {
+    let wall = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let horizon = match log.horizon.ms {
+        0 => Duration::ZERO,
+        ms => wall.saturating_sub(Duration::from_millis(ms)),
+    };
+    LogFigures {
+        events: log.appended_hard + log.appended_soft,
+        tags: log.exact as u64,
+        patterns: log.patterns as u64,
+        stripes: log.stripes_used as u64,
+        floor: log.floor_order.0,
+        horizon,
     }
 }

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{header, uri};
+use http::{HeaderMap, HeaderValue, header, uri};
+use parking_lot::Mutex;
 
 use super::Proxy;
 use super::exchange::Exchange;
 use super::lookup::Base;
 use super::partial;
 use crate::clock::Now;
-use crate::config::Rule;
+use crate::config::{AcceptEncoding, Rule};
 use crate::invalidation::Mark;
 use crate::origin::{Outgoing, RequestBody};
 use crate::policy::key::{CacheKey, CredentialState, Lookup};
 use crate::policy::storing::RequestFacts;
 use crate::policy::validation;
-use crate::store::StoredResponse;
+use crate::policy::vary::Selecting;
+use crate::store::{HeldLease, StoredResponse};
 
 /// Everything a fill needs of the request that caused it; outlives the request.
 #[derive(Debug)]
@@ -35,6 +37,16 @@ pub(super) struct Order {
     pub completes: Option<Arc<StoredResponse>>,
     /// Whether the client's own `Range` is sent, and the part stored.
     pub part: bool,
+    /// What the shared tier is to be asked before the origin; `None`: it was, or is not to be.
+    pub lookup: Option<Lookup>,
+    /// Whether nothing but blindness is the reason.
+    pub blind: bool,
+    /// Whether nobody may wait for it, nor it for another: not other pods' requests either.
+    pub alone: bool,
+    /// How the request is selected, where the shared tier knows what the answers vary by.
+    pub variant: Option<Selecting>,
+    /// The right to fetch for all pods, until the answer is theirs.
+    lease: Mutex<Option<HeldLease>>,
 }
 
 impl Order {
@@ -63,7 +75,29 @@ impl Order {
             others,
             completes: None,
             part: false,
+            lookup: None,
+            blind: false,
+            alone: false,
+            variant: None,
+            lease: Mutex::default(),
         }
+    }
+
+    /// Holds a lease until the answer is stored for all pods, or turns out not to be.
+    pub fn hold(&self, lease: HeldLease) {
+        *self.lease.lock() = Some(lease);
+    }
+
+    /// The answer will not be other pods': none of them is to wait for it.
+    pub fn share_nothing(&self) {
+        if let Some(lease) = self.take_lease() {
+            lease.release_all();
+        }
+    }
+
+    /// The lease, to be given up once the answer is theirs.
+    pub fn take_lease(&self) -> Option<HeldLease> {
+        self.lease.lock().take()
     }
 
     pub fn rule(&self) -> &Rule {
@@ -87,6 +121,7 @@ impl Order {
                 fields.remove(name);
             }
         }
+        ask_for_identity(self.rule(), &mut fields);
         if let Some(entry) = &self.completes {
             partial::ask_for_rest(&mut fields, entry);
         }
@@ -112,6 +147,14 @@ impl Order {
             interim: self.exchange.interim.clone(),
         };
         (outgoing, conditional)
+    }
+}
+
+/// Has the origin asked for content without coding, where the rule wants that: one stored response
+/// then serves every client.
+pub(super) fn ask_for_identity(rule: &Rule, fields: &mut HeaderMap) {
+    if rule.accept_encoding == AcceptEncoding::Identity {
+        fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 }
 

@@ -126,7 +126,7 @@ impl Proxy {
 
     pub(super) fn refuse_shared(&self, exchange: &Exchange, refusal: Refusal) -> Response<Body> {
         let kind = match refusal {
-            Refusal::Internal => OutcomeKind::Error,
+            Refusal::Internal | Refusal::Undecodable => OutcomeKind::Error,
             Refusal::BadRequest
             | Refusal::UriTooLong
             | Refusal::FieldsTooLarge
@@ -134,7 +134,8 @@ impl Proxy {
             | Refusal::RequestTimeout
             | Refusal::MethodRefused
             | Refusal::Loop
-            | Refusal::OnlyIfCached => OutcomeKind::Refused,
+            | Refusal::OnlyIfCached
+            | Refusal::NotAcceptable => OutcomeKind::Refused,
         };
         self.finish(
             exchange,
@@ -269,6 +270,7 @@ impl Proxy {
 
     /// Counts one exchange with the origin.
     pub(super) fn account_origin(&self, rule: &Rule, status: Option<StatusCode>, sent: Now, received: Now) {
+        self.blind.note_forward(received.mono);
         self.metrics
             .origin_answered(rule.index, status, received.mono.since(sent.mono));
     }

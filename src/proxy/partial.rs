@@ -110,7 +110,8 @@ impl Proxy {
             .filter(|entry| {
                 validation::names(keep.fields(), &entry.fields)
                     && entry.fingerprint == order.rule().fingerprint
-                    && entry.validity(&self.log) == Validity::Untouched
+                    && entry.validity(&self.log, order.rule().written, self.clock.mono())
+                        == Validity::Untouched
             })
             .and_then(|entry| Some((entry, entry.content.joined(&part)?)))
             .filter(|(_, joined)| joined.len() <= order.rule().max_object);

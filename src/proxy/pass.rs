@@ -51,16 +51,19 @@ impl Proxy {
         reason: Reason,
     ) -> Response<Body> {
         let passed = self.send_as_it_came(exchange, body).await;
-        self.serve_passed(exchange, passed, reason)
+        self.serve_passed(exchange, passed, reason).await
     }
 
     /// Asks the origin what the client asked.
     pub(super) async fn send_as_it_came(&self, exchange: &Exchange, body: RequestBody) -> Passed {
+        self.send(exchange, exchange.outgoing_as_it_came(self, body))
+            .await
+    }
+
+    /// Asks the origin.
+    pub(super) async fn send(&self, exchange: &Exchange, outgoing: Outgoing) -> Passed {
         let sent = self.clock.now();
-        let answer = self
-            .origin
-            .forward(exchange.outgoing_as_it_came(self, body))
-            .await;
+        let answer = self.origin.forward(outgoing).await;
         let received = self.clock.now();
         self.account_origin(
             &exchange.rule,
@@ -76,7 +79,12 @@ impl Proxy {
     }
 
     /// Passes the answer on, or answers for an origin that gave none.
-    pub(super) fn serve_passed(&self, exchange: &Exchange, passed: Passed, reason: Reason) -> Response<Body> {
+    pub(super) async fn serve_passed(
+        &self,
+        exchange: &Exchange,
+        passed: Passed,
+        reason: Reason,
+    ) -> Response<Body> {
         let mut answer = match passed.answer {
             Ok(answer) => answer,
             Err(error) => return self.origin_failed(exchange, &error),
@@ -96,6 +104,7 @@ impl Proxy {
                 ..Verdict::new(kind, Some(reason))
             },
         )
+        .await
     }
 
     /// Cleans a passed answer; a HEAD's and a 304's `Content-Length` speak of content that is not

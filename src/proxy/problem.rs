@@ -17,6 +17,8 @@ pub(super) enum Refusal {
     MethodRefused,
     Loop,
     OnlyIfCached,
+    NotAcceptable,
+    Undecodable,
     Internal,
 }
 
@@ -31,6 +33,8 @@ impl Refusal {
             Refusal::MethodRefused => Reason::MethodRefused,
             Refusal::Loop => Reason::Loop,
             Refusal::OnlyIfCached => Reason::OnlyIfCached,
+            Refusal::NotAcceptable => Reason::NotAcceptable,
+            Refusal::Undecodable => Reason::Undecodable,
             Refusal::Internal => Reason::Internal,
         }
     }
@@ -45,6 +49,8 @@ impl Refusal {
             Refusal::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::Loop => StatusCode::LOOP_DETECTED,
             Refusal::OnlyIfCached => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Refusal::Undecodable => StatusCode::BAD_GATEWAY,
             Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -58,7 +64,12 @@ impl Refusal {
             | Refusal::FieldsTooLarge
             | Refusal::RequestTooLarge
             | Refusal::RequestTimeout => true,
-            Refusal::MethodRefused | Refusal::Loop | Refusal::OnlyIfCached | Refusal::Internal => false,
+            Refusal::MethodRefused
+            | Refusal::Loop
+            | Refusal::OnlyIfCached
+            | Refusal::NotAcceptable
+            | Refusal::Undecodable
+            | Refusal::Internal => false,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Proxy;
 use super::exchange::Exchange;
+use super::order::Order;
 use crate::fields::cache_groups;
 use crate::invalidation::{Tag, TagId, path_tags};
 use crate::policy::Reason;
@@ -44,14 +45,23 @@ impl Proxy {
     }
 
     /// Stores a response unless a write has overtaken it since its fetch began (rule 18).
-    pub(super) fn record(&self, response: Arc<StoredResponse>) -> Result<(), Reason> {
+    pub(super) fn record(&self, order: &Order, response: Arc<StoredResponse>) -> Result<(), Reason> {
         match self.log.validity(&response.subject(), response.mark.stamp) {
-            Validity::Gone | Validity::Unknown => return Err(Reason::Overtaken),
+            Validity::Gone | Validity::Unknown | Validity::Blind => {
+                order.share_nothing();
+                return Err(Reason::Overtaken);
+            }
             Validity::Untouched | Validity::Stale => {}
         }
-        match self.memory.insert(response) {
-            Inserted::Stored => Ok(()),
-            Inserted::Refused => Err(Reason::NoRoom),
+        match self.memory.insert(response.clone()) {
+            Inserted::Stored => {
+                self.share(&order.exchange.ruling.config, &response, order.take_lease());
+                Ok(())
+            }
+            Inserted::Refused => {
+                order.share_nothing();
+                Err(Reason::NoRoom)
+            }
         }
     }
 }

@@ -9,14 +9,15 @@ use super::Proxy;
 use super::collapse::Arrival;
 use super::exchange::Exchange;
 use super::lookup::Answer;
+use super::negotiate::Chosen;
 use super::outcome::Verdict;
 use super::ranges;
 use crate::body::Body;
 use crate::body::stream::Reader;
 use crate::clock::Now;
 use crate::config::ClientTtl;
-use crate::fields::age;
 use crate::fields::cache_status::Ttl;
+use crate::fields::{age, etag};
 use crate::origin::OriginBody;
 use crate::policy::validation::{self, Precondition};
 use crate::policy::{Reason, overrides};
@@ -90,7 +91,7 @@ impl Served {
 
 impl Proxy {
     /// Answers a hit.
-    pub(super) fn serve_stored(&self, exchange: &mut Exchange, answer: &Answer) -> Response<Body> {
+    pub(super) fn serve_stored(self: &Arc<Self>, exchange: &mut Exchange, answer: &Answer) -> Response<Body> {
         let busy = exchange.busy.take();
         let mut response = self.serve(exchange, &answer.entry, answer.served);
         response.body_mut().keep_busy(busy);
@@ -99,7 +100,7 @@ impl Proxy {
 
     /// Answers with a stale response.
     pub(super) fn serve_stale(
-        &self,
+        self: &Arc<Self>,
         exchange: &Exchange,
         entry: &Arc<StoredResponse>,
         age: Duration,
@@ -111,26 +112,37 @@ impl Proxy {
 
     /// Answers with a stored response, as a 304 where the client has it already.
     pub(super) fn serve(
-        &self,
+        self: &Arc<Self>,
         exchange: &Exchange,
         entry: &Arc<StoredResponse>,
         served: Served,
     ) -> Response<Body> {
-        let mut fields = entry.fields.clone();
-        tell_age(exchange, &mut fields, served.age(entry), served.left(entry));
+        let (age, left) = (served.age(entry), served.left(entry));
+        let own_fields = || {
+            let mut fields = entry.fields.clone();
+            tell_age(exchange, &mut fields, age, left);
+            fields
+        };
         let response = if not_modified(exchange, entry.status, &entry.fields) {
-            unchanged(&fields)
-        } else if exchange.is_head() {
-            head(entry.status, fields, Body::empty())
+            unchanged(exchange, &own_fields())
         } else {
-            ranges::stored(exchange, entry, fields)
+            match self.chosen(exchange, entry) {
+                None if exchange.is_head() => head(entry.status, own_fields(), Body::empty()),
+                None => ranges::stored(exchange, entry, own_fields()),
+                Some(Err(refusal)) => return self.refuse_shared(exchange, refusal),
+                Some(Ok(Chosen { mut fields, body })) => {
+                    tell_age(exchange, &mut fields, age, left);
+                    let body = if exchange.is_head() { Body::empty() } else { body };
+                    head(entry.status, fields, body)
+                }
+            }
         };
         self.finish(exchange, response, served.verdict(entry))
     }
 
     /// Answers from a fill under way; the content follows as it arrives.
-    pub(super) fn serve_arrival(
-        &self,
+    pub(super) async fn serve_arrival(
+        self: &Arc<Self>,
         exchange: &Exchange,
         arrival: &Arrival,
         reader: Reader,
@@ -162,15 +174,19 @@ impl Proxy {
             ..Verdict::new(kind, Some(reason))
         };
         let response = if not_modified(exchange, arrival.status, &arrival.fields) {
-            unchanged(&fields)
+            unchanged(exchange, &fields)
         } else {
-            ranges::arriving(exchange, arrival, fields, reader)
+            match self.arriving_coded(exchange, arrival, &fields, reader).await {
+                Ok(Ok(Chosen { fields, body })) => head(arrival.status, fields, body),
+                Ok(Err(refusal)) => return self.refuse_shared(exchange, refusal),
+                Err(reader) => ranges::arriving(exchange, arrival, fields, reader),
+            }
         };
         self.finish(exchange, response, verdict)
     }
 
     /// Passes the origin's answer on, its trailer section included.
-    pub(super) fn serve_forwarded(
+    pub(super) async fn serve_forwarded(
         &self,
         exchange: &Exchange,
         mut answer: Response<OriginBody>,
@@ -179,7 +195,14 @@ impl Proxy {
         if let Some(names) = answer.body_mut().take_trailer() {
             answer.headers_mut().insert(header::TRAILER, names);
         }
-        self.finish(exchange, answer.map(Body::origin), verdict)
+        // What a condition named was a coding that Larder made: the client knows it by that tag.
+        if exchange.coded_tags && answer.status() == StatusCode::NOT_MODIFIED {
+            tell_coded_tag(answer.headers_mut());
+        }
+        match self.passed_coded(exchange, answer).await {
+            Ok(response) => self.finish(exchange, response, verdict),
+            Err(refusal) => self.refuse_shared(exchange, refusal),
+        }
     }
 }
 
@@ -206,8 +229,18 @@ fn not_modified(exchange: &Exchange, status: StatusCode, fields: &HeaderMap) -> 
         && validation::evaluate(&exchange.head.headers, status, fields) == Precondition::NotModified
 }
 
-fn unchanged(fields: &HeaderMap) -> Response<Body> {
+fn tell_coded_tag(fields: &mut HeaderMap) {
+    if let Some(tag) = fields.get(header::ETAG).and_then(etag::of_coded) {
+        fields.insert(header::ETAG, tag);
+    }
+}
+
+fn unchanged(exchange: &Exchange, fields: &HeaderMap) -> Response<Body> {
     let mut told = validation::not_modified_fields(fields);
+    // The client has a coding of it, and knows that by another tag.
+    if exchange.coded_tags {
+        tell_coded_tag(&mut told);
+    }
     if let Some(age) = fields.get(header::AGE) {
         told.insert(header::AGE, age.clone());
     }

@@ -51,9 +51,12 @@ pub enum Answering {
     Later(Later),
 }
 
+/// What an answer under way comes from.
+pub(super) type Awaited = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
 /// An answer under way, and what is needed should it never come.
 pub struct Later {
-    future: Pin<Box<dyn Future<Output = Response<Body>> + Send>>,
+    future: Awaited,
     proxy: Arc<Proxy>,
     rule: usize,
     started: Now,
@@ -86,10 +89,10 @@ impl Answering {
         (rule, started): (usize, Now),
         asked: Option<Box<Asked>>,
         expecting: Option<Expecting>,
-        future: impl Future<Output = Response<Body>> + Send + 'static,
+        future: Awaited,
     ) -> Self {
         Answering::Later(Later {
-            future: Box::pin(future),
+            future,
             proxy,
             rule,
             started,

@@ -44,7 +44,7 @@ impl Proxy {
             }
             Ok(mut answer) => {
                 self.clean_answer(&mut answer);
-                self.serve_forwarded(&exchange, answer, verdict)
+                self.serve_forwarded(&exchange, answer, verdict).await
             }
             Err(error) => self.origin_failed(&exchange, &error),
         };

@@ -15,11 +15,11 @@ use super::problem::Refusal;
 use crate::body::Body;
 use crate::config::{Invalidate, Rule};
 use crate::fields::cache_groups;
-use crate::invalidation::{Event, Matter, Strength, Tag, Write};
+use crate::invalidation::{Event, Mark, Matter, Strength, Tag, Write};
 use crate::origin::{OriginBody, OriginError, RequestBody, Sent};
 use crate::policy::invalidation::{self, WriteOutcome};
 use crate::policy::{Reason, key};
-use crate::route::{Captures, Template, TemplateInput, invalidation_path, resolve, without_parameters};
+use crate::route::{Template, TemplateInput, invalidation_path, resolve, without_parameters};
 use crate::telemetry::{self, OutcomeKind, Source};
 
 impl Proxy {
@@ -42,7 +42,7 @@ impl Proxy {
                     Err(answer) => {
                         let reason = self.write_reason(&exchange);
                         let verdict = Verdict::new(OutcomeKind::Bypass, Some(reason));
-                        self.serve_forwarded(&exchange, answer, verdict)
+                        self.serve_forwarded(&exchange, answer, verdict).await
                     }
                 }
             }
@@ -92,19 +92,18 @@ impl Proxy {
         let untouched = answered
             .as_ref()
             .is_ok_and(|answer| self.is_located_untouched(&exchange, answer, since));
-        let own = match &answered {
-            Ok(answer) => announcement.make(WriteOutcome::Answered(answer.status()), Some(answer.headers())),
-            Err(error) => announcement.make(
-                match error.sent {
-                    Sent::Nothing => WriteOutcome::NotSent,
-                    Sent::Something => WriteOutcome::Unknown,
-                },
-                None,
-            ),
+        let (outcome, fields) = match &answered {
+            Ok(answer) => (WriteOutcome::Answered(answer.status()), Some(answer.headers())),
+            Err(error) => (outcome_of(error), None),
         };
+        let own = announcement.make(outcome, fields).await;
         // After its own event: what the answer shows is what that event announced. None may have come
         // between, and none that touches the answer since the request was sent.
-        let mark = self.log.mark(sent);
+        let mark = Mark {
+            // Other pods' events before its own may not have come by yet: for this pod alone.
+            position: None,
+            ..self.log.mark(sent)
+        };
         let alone = mark.stamp.count() == before.count() + own;
         let fetched = (untouched && alone).then_some(Fetched { mark, sent, received });
         let answered = answered.map(|answer| Written { answer, fetched });
@@ -123,11 +122,11 @@ impl Proxy {
         }
     }
 
-    /// Appends what a write invalidates; returns when the log has it, with how many events it has.
+    /// What a write invalidates.
     ///
     /// Fields that override method or path make two writes of one: which one the origin acted on
     /// is not known here.
-    fn announce(&self, exchange: &Exchange, outcome: WriteOutcome, answer: Option<&HeaderMap>) -> u64 {
+    fn events(&self, exchange: &Exchange, outcome: WriteOutcome, answer: Option<&HeaderMap>) -> Vec<Event> {
         let fields = &exchange.head.headers;
         let methods: Vec<Method> = std::iter::once(exchange.head.method.clone())
             .chain(key::overriding_methods(fields))
@@ -138,12 +137,13 @@ impl Proxy {
             .collect();
         let cut: Vec<_> = paths.iter().filter_map(|path| without_parameters(path)).collect();
         paths.extend(cut.into_iter().map(Cow::Owned));
-        let mut touched = Touched::default();
+        let (mut touched, mut by_rule) = (Touched::default(), false);
         for method in &methods {
             let mut effect = invalidation::effect(method, exchange.is_declared_read(), outcome);
             // Who obeys such a field obeys it with POST. A stranger's GET must not drop what rules
             // name; what it asks for itself, it may.
             effect.by_rule &= !exchange.head.method.is_safe();
+            by_rule |= effect.by_rule;
             for path in &paths {
                 if effect.by_method {
                     self.by_method(exchange, path, answer, &mut touched.hard);
@@ -153,9 +153,11 @@ impl Proxy {
                 }
             }
         }
-        let hard = self.append_write(exchange, touched.hard, Strength::Hard);
-        let soft = self.append_write(exchange, touched.soft, Strength::Soft);
-        hard + soft
+        // Other pods may have rules that make something of a write of which these make nothing.
+        let bare = by_rule && self.log.is_shared() && touched.soft == Matter::default();
+        let hard = write_event(exchange, touched.hard, Strength::Hard, bare);
+        let soft = write_event(exchange, touched.soft, Strength::Soft, false);
+        hard.into_iter().chain(soft).collect()
     }
 
     /// What RFC 9111 §4.4 invalidates by itself: the target, and what the answer's `Location` and
@@ -186,53 +188,77 @@ impl Proxy {
             } else {
                 &mut touched.hard
             };
-            self.add_items(exchange, found.rule, &found.captures, answer, matter);
-        }
-    }
-
-    fn add_items(
-        &self,
-        exchange: &Exchange,
-        rule: &Rule,
-        captures: &Captures,
-        answer: Option<&HeaderMap>,
-        matter: &mut Matter,
-    ) {
-        let input = TemplateInput {
-            captures,
-            ..exchange.template_input(answer)
-        };
-        for item in &rule.invalidate {
-            match item {
-                Invalidate::Rule(name) => matter.tags.push(Tag::Rule(name.to_string())),
-                Invalidate::Tag(template) => render(rule, template, &input, Tag::Named, matter),
-                Invalidate::Path(template) => {
-                    render(rule, template, &input, |path| Tag::Path(resolve(&path)), matter);
-                }
-                Invalidate::Under(template) => {
-                    render(rule, template, &input, |path| Tag::Under(resolve(&path)), matter);
-                }
+            let input = TemplateInput {
+                captures: &found.captures,
+                ..exchange.template_input(answer)
+            };
+            if !add_items(found.rule, &input, matter) {
+                tracing::warn!(
+                    rule = %found.rule.name,
+                    "an `invalidate` item could not be filled from the write, or stood for too much, so \
+                     everything was invalidated; use only what every such write has, and {} values at most",
+                    Template::MAX_TEXTS
+                );
             }
         }
     }
 
-    fn append_write(&self, exchange: &Exchange, mut matter: Matter, strength: Strength) -> u64 {
-        if matter == Matter::default() {
-            return 0;
-        }
-        let mut seen = std::collections::HashSet::new();
-        matter.tags.retain(|tag| seen.insert(tag.clone()));
-        let write = Write {
-            method: exchange.head.method.clone(),
-            target: exchange.head.uri.to_string(),
-        };
-        self.log
-            .append(Event::new(matter, Some(write), strength), self.clock.now());
-        let soft = strength == Strength::Soft;
+    fn count_event(&self, event: &Event) {
+        let soft = event.strength == Strength::Soft;
         self.metrics
             .invalidated(Source::Write, telemetry::Strength::soft(soft));
-        1
     }
+}
+
+/// Adds what a rule's `invalidate` stands for; `false` where an item could not be filled, and
+/// everything was added.
+pub(super) fn add_items(rule: &Rule, input: &TemplateInput<'_>, matter: &mut Matter) -> bool {
+    let mut filled = true;
+    for item in &rule.invalidate {
+        filled &= match item {
+            Invalidate::Rule(name) => {
+                matter.tags.push(Tag::Rule(name.to_string()));
+                true
+            }
+            Invalidate::Tag(template) => render(template, input, Tag::Named, matter),
+            Invalidate::Path(template) => render(template, input, |path| Tag::Path(resolve(&path)), matter),
+            Invalidate::Under(template) => render(template, input, |path| Tag::Under(resolve(&path)), matter),
+        };
+    }
+    filled
+}
+
+/// What is known of a write that got no answer.
+fn outcome_of(error: &OriginError) -> WriteOutcome {
+    match error.sent {
+        Sent::Nothing => WriteOutcome::NotSent,
+        Sent::Something => WriteOutcome::Unknown,
+    }
+}
+
+/// The event of a write; `None` where it touches nothing, unless it is sent `bare` all the same.
+fn write_event(exchange: &Exchange, mut matter: Matter, strength: Strength, bare: bool) -> Option<Event> {
+    if matter == Matter::default() && !bare {
+        return None;
+    }
+    let mut seen = std::collections::HashSet::new();
+    matter.tags.retain(|tag| seen.insert(tag.clone()));
+    let head = &exchange.head;
+    let path = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    // What the origin took for method or path is not known: for pods with other rules it may be
+    // anything, and an empty target stands for that.
+    let overridden = exchange.asked.method_override || key::overriding_paths(&head.headers).next().is_some();
+    let target = if overridden {
+        String::new()
+    } else {
+        format!("http://{}{path}", exchange.authority())
+    };
+    let write = Write {
+        method: head.method.clone(),
+        target,
+        rules: exchange.ruling.digest,
+    };
+    Some(Event::new(matter, Some(write), strength))
 }
 
 /// A write that was answered.
@@ -250,26 +276,19 @@ struct Touched {
 }
 
 /// Adds what a template stands for. One that cannot be filled, or stands for more than can be
-/// listed, stands for everything: an invalidation too many costs a little time, one too few an old
-/// answer.
+/// listed, stands for everything, and `false` tells it: an invalidation too many costs a little time,
+/// one too few an old answer.
 fn render(
-    rule: &Rule,
     template: &Template,
     input: &TemplateInput<'_>,
     tag: fn(String) -> Tag,
     matter: &mut Matter,
-) {
+) -> bool {
     let texts = template.render(input).unwrap_or_default();
-    if texts.is_empty() {
-        tracing::warn!(
-            rule = %rule.name,
-            "an `invalidate` item could not be filled from the write, or stood for too much, so everything \
-             was invalidated; use only what every such write has, and {} values at most",
-            Template::MAX_TEXTS
-        );
-        matter.everything = true;
-    }
+    let filled = !texts.is_empty();
+    matter.everything |= !filled;
     matter.tags.extend(texts.into_iter().map(tag));
+    filled
 }
 
 /// Makes sure that a write which may have reached the origin is announced, however its task ends.
@@ -280,16 +299,34 @@ struct Announcement<'a> {
 }
 
 impl Announcement<'_> {
-    fn make(&mut self, outcome: WriteOutcome, answer: Option<&HeaderMap>) -> u64 {
+    /// Appends what the write invalidates; returns when the log has it, with how many events it has.
+    async fn make(&mut self, outcome: WriteOutcome, answer: Option<&HeaderMap>) -> u64 {
+        let events = self.proxy.events(self.exchange, outcome, answer);
+        let count = events.len() as u64;
+        let append = async |event: Event| {
+            self.proxy.count_event(&event);
+            self.proxy.log.append(event, self.proxy.clock.now()).await;
+        };
+        // A hard one and a soft one at most, at once: together they wait no longer than one.
+        let mut events = events.into_iter();
+        match (events.next(), events.next()) {
+            (Some(one), Some(other)) => drop(tokio::join!(append(one), append(other))),
+            (Some(only), None) => append(only).await,
+            (None, _) => {}
+        }
         self.made = true;
-        self.proxy.announce(self.exchange, outcome, answer)
+        count
     }
 }
 
 impl Drop for Announcement<'_> {
     fn drop(&mut self) {
-        if !self.made {
-            self.proxy.announce(self.exchange, WriteOutcome::Unknown, None);
+        if self.made {
+            return;
+        }
+        for event in self.proxy.events(self.exchange, WriteOutcome::Unknown, None) {
+            self.proxy.count_event(&event);
+            self.proxy.log.append_unwaited(event, self.proxy.clock.now());
         }
     }
 }

@@ -164,6 +164,7 @@ mod tests {
             stream_idle_timeout: Duration::from_secs(3600),
             variants: 0,
             tags: 0,
+            decoded_body: 1024,
         }
     }
 

@@ -57,6 +57,11 @@ impl Budget {
         })
     }
 
+    /// What may be reserved in all, bytes.
+    pub fn limit(&self) -> u64 {
+        self.0.limit
+    }
+
     /// Bytes reserved now.
     pub fn in_flight(&self) -> u64 {
         self.0.in_flight.load(Ordering::Relaxed)

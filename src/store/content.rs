@@ -154,6 +154,21 @@ impl Content {
         }
     }
 
+    /// A copy of `len` of its own bytes from `start` on, whole by itself.
+    pub fn copy(&self, start: u64, len: u64) -> Content {
+        let (mut skip, mut left) = (start, len);
+        let mut chunks = Vec::new();
+        for segment in self.segments() {
+            let passed = skip.min(segment.len() as u64);
+            skip -= passed;
+            let taken = left.min(segment.len() as u64 - passed);
+            left -= taken;
+            let range = (passed as usize)..((passed + taken) as usize);
+            chunks.push(segment.slice(range));
+        }
+        Content::from_chunks(chunks)
+    }
+
     /// How many bytes of it there are.
     pub fn len(&self) -> u64 {
         self.len

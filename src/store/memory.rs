@@ -70,6 +70,16 @@ impl Memory {
         self.inner().cache.find(key)
     }
 
+    /// As [`Memory::find`], without counting as a use.
+    pub fn peek(&self, key: &CacheKey) -> Option<Arc<Slot>> {
+        self.inner().cache.peek(key)
+    }
+
+    /// As [`Memory::replace`], for a response that has gained a coding.
+    pub fn attach(&self, old: &Arc<StoredResponse>, new: Arc<StoredResponse>) -> Inserted {
+        self.replace(old, new)
+    }
+
     /// Stores a response, in place of the one with equal nominated fields unless that was fetched
     /// later. The oldest variants go where there are too many.
     pub fn insert(&self, response: Arc<StoredResponse>) -> Inserted {
@@ -121,6 +131,11 @@ impl Memory {
         } else {
             drop(cache.swap(response.key.clone(), Slot::new(others)));
         }
+    }
+
+    /// Whether this very response is stored.
+    pub fn holds(&self, response: &Arc<StoredResponse>) -> bool {
+        self.inner().cache.holds(response)
     }
 
     /// The bytes that fills hold.

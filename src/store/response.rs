@@ -6,8 +6,11 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
-use super::{Content, Reservation, weight};
+use super::{Codings, Content, Form, Making, Reservation, weight};
+use crate::clock::Mono;
+use crate::fields::coding::{self, Coded, Coding};
 use crate::invalidation::{Log, Mark, Order, Subject, TagId, subject_tags};
+use crate::policy::coding::coded_fields;
 use crate::policy::freshness::Times;
 use crate::policy::key::CacheKey;
 use crate::policy::reuse::Validity;
@@ -41,8 +44,10 @@ pub struct Parts {
     pub fingerprint: u64,
     /// Taken before the fetch that brought or last validated it was sent.
     pub mark: Mark,
-    /// Its content, without content coding.
+    /// Its content, in the coding that it came in.
     pub content: Content,
+    /// The codings made of its content.
+    pub codings: Codings,
 }
 
 /// A response in the store. Never changed; a 304 makes a new one of it.
@@ -54,6 +59,9 @@ pub struct StoredResponse {
     strong_etag: bool,
     validator: bool,
     weight: u64,
+    coded: Coded,
+    /// The fields of each of its codings, in their order.
+    heads: Box<[HeaderMap]>,
     /// Set at most once, when it was evicted while someone was reading it.
     held: OnceLock<Reservation>,
 }
@@ -71,12 +79,22 @@ impl StoredResponse {
     pub fn new(mut parts: Parts) -> Self {
         parts.fields = weight::own_fields(&parts.fields);
         parts.tags = complete_tags(&parts);
+        let head = |form: &Form| {
+            weight::own_fields(&coded_fields(
+                &parts.fields,
+                form.coding,
+                Some(form.content.len()),
+            ))
+        };
+        let heads: Box<[HeaderMap]> = parts.codings.forms().iter().map(head).collect();
         let etag = parts.fields.get(header::ETAG).map(|tag| tag.as_bytes());
         Self {
             checked: AtomicU64::new(parts.mark.stamp.count()),
             strong_etag: etag.is_some_and(|tag| tag.starts_with(b"\"")),
             validator: etag.is_some() || parts.fields.contains_key(header::LAST_MODIFIED),
-            weight: weight_of(&parts),
+            weight: weight_of(&parts, &heads),
+            coded: coding::of(&parts.fields),
+            heads,
             held: OnceLock::new(),
             parts,
         }
@@ -97,6 +115,20 @@ impl StoredResponse {
         self.weight
     }
 
+    /// The coding that it is stored in.
+    pub fn coded(&self) -> Coded {
+        self.coded
+    }
+
+    /// Its content in a coding that was made of it, and the fields to send with that.
+    pub fn form(&self, coding: Coding) -> Option<(&HeaderMap, &Form)> {
+        let forms = self.parts.codings.forms().iter();
+        self.heads
+            .iter()
+            .zip(forms)
+            .find(|(_, form)| form.coding == coding)
+    }
+
     /// Whether its `ETag` is strong (RFC 9110 §8.8.1).
     pub fn strong_etag(&self) -> bool {
         self.strong_etag
@@ -115,8 +147,20 @@ impl StoredResponse {
         }
     }
 
-    /// What the log says of it: one atomic load where nothing was appended since the last check.
-    pub fn validity(&self, log: &Log) -> Validity {
+    /// What the log says of it: one atomic load where nothing was appended since the last check, and
+    /// one more where the log is shared. `written`: whether its rule names something that a write drops.
+    pub fn validity(&self, log: &Log, written: bool, now: Mono) -> Validity {
+        let touched = self.touched(log);
+        let holds = matches!(touched, Validity::Untouched | Validity::Stale);
+        // Asked last: few are that old, and what nobody writes to stays good however old.
+        if holds && log.is_blind(self.parts.mark.fetched, now) && (written || log.has_named(&self.parts.tags))
+        {
+            return Validity::Blind;
+        }
+        touched
+    }
+
+    fn touched(&self, log: &Log) -> Validity {
         // Before the check: an event that comes during it is then looked for the next time.
         let order = log.order();
         let checked = self.checked.load(Ordering::Relaxed);
@@ -143,7 +187,7 @@ fn complete_tags(parts: &Parts) -> Box<[TagId]> {
 }
 
 /// The parts' memory with that of the response around them.
-fn weight_of(parts: &Parts) -> u64 {
+fn weight_of(parts: &Parts, heads: &[HeaderMap]) -> u64 {
     let shared = |bytes: &Bytes| weight::block(bytes.len()) + weight::block(weight::SHARED);
     let selecting = &*parts.selecting.fields;
     let language = parts
@@ -154,12 +198,25 @@ fn weight_of(parts: &Parts) -> u64 {
     let nominated = |(name, value): &(HeaderName, Option<Box<[u8]>>)| {
         weight::name(name) + weight::block(value.as_ref().map_or(0, |value| value.len()))
     };
-    let segments = parts.content.segments();
-    let list = if segments.len() > 1 {
-        weight::block(size_of_val(segments) + 16)
-    } else {
-        0
+    let content = |content: &Content| {
+        let segments = content.segments();
+        let list = if segments.len() > 1 {
+            weight::block(size_of_val(segments) + 16)
+        } else {
+            0
+        };
+        list + segments.iter().map(shared).sum::<u64>()
     };
+    let forms = parts.codings.forms();
+    let making = parts
+        .codings
+        .making()
+        .map_or(0, |_| weight::block(size_of::<Making>() + 16));
+    let codings = making
+        + weight::block(size_of_val(forms))
+        + weight::block(size_of_val(heads))
+        + heads.iter().map(weight::fields).sum::<u64>()
+        + forms.iter().map(|form| content(&form.content)).sum::<u64>();
     weight::block(size_of::<StoredResponse>() + 16)
         + shared(parts.key.canonical())
         + weight::fields(&parts.fields)
@@ -168,6 +225,6 @@ fn weight_of(parts: &Parts) -> u64 {
         + selecting.iter().map(nominated).sum::<u64>()
         + weight::block(size_of_val(&*parts.tags))
         + weight::block(parts.path.len())
-        + list
-        + segments.iter().map(shared).sum::<u64>()
+        + content(&parts.content)
+        + codings
 }

@@ -88,6 +88,7 @@ fn parts(at: &str, size: usize) -> Parts {
             fetched: Mono::default(),
         },
         content: Content::from_chunks(vec![Bytes::from(vec![0; size])]),
+        codings: Codings::none(),
     }
 }
 
@@ -483,7 +484,7 @@ fn an_event_is_seen_at_the_very_next_check_and_a_later_fetch_is_free_of_it() {
     let log = Log::in_memory(Bounds::default());
     let purge = |tag: &str, strength| {
         let tags = vec![Tag::Named(tag.to_owned())];
-        log.append(
+        log.append_unwaited(
             Event::new(
                 Matter {
                     tags,
@@ -499,20 +500,20 @@ fn an_event_is_seen_at_the_very_next_check_and_a_later_fetch_is_free_of_it() {
         mark: log.mark(now()),
         ..parts("/a", 0)
     });
-    assert_eq!(stored.validity(&log), Validity::Untouched);
+    assert_eq!(stored.validity(&log, true, Mono::default()), Validity::Untouched);
     purge("other", Strength::Hard);
-    assert_eq!(stored.validity(&log), Validity::Untouched);
-    assert_eq!(stored.validity(&log), Validity::Untouched);
+    assert_eq!(stored.validity(&log, true, Mono::default()), Validity::Untouched);
+    assert_eq!(stored.validity(&log, true, Mono::default()), Validity::Untouched);
     purge("t", Strength::Soft);
-    assert_eq!(stored.validity(&log), Validity::Stale);
+    assert_eq!(stored.validity(&log, true, Mono::default()), Validity::Stale);
     purge("t", Strength::Hard);
-    assert_eq!(stored.validity(&log), Validity::Gone);
-    assert_eq!(stored.validity(&log), Validity::Gone);
+    assert_eq!(stored.validity(&log, true, Mono::default()), Validity::Gone);
+    assert_eq!(stored.validity(&log, true, Mono::default()), Validity::Gone);
     let again = StoredResponse::new(Parts {
         mark: log.mark(now()),
         ..stored.to_parts()
     });
-    assert_eq!(again.validity(&log), Validity::Untouched);
+    assert_eq!(again.validity(&log, true, Mono::default()), Validity::Untouched);
 }
 
 #[test]
@@ -528,7 +529,7 @@ fn rule_and_path_tags_are_added_where_they_were_left_out() {
             mark: log.mark(now()),
             ..parts("/a/b", 0)
         });
-        log.append(
+        log.append_unwaited(
             Event::new(
                 Matter {
                     tags: vec![matter],
@@ -539,7 +540,7 @@ fn rule_and_path_tags_are_added_where_they_were_left_out() {
             ),
             now(),
         );
-        assert_eq!(stored.validity(&log), Validity::Gone);
+        assert_eq!(stored.validity(&log, true, Mono::default()), Validity::Gone);
     }
 }
 

@@ -98,6 +98,58 @@ pub(super) const FOLLOWERS: &str = "larder_collapsed_followers";
 pub(super) const LOG_TAGS: &str = "larder_log_tags";
 /// Patterns in the index.
 pub(super) const LOG_PATTERNS: &str = "larder_log_patterns";
+/// Stripes in use.
+pub(super) const LOG_STRIPES: &str = "larder_log_stripes";
+/// The floor.
+pub(super) const LOG_FLOOR: &str = "larder_log_floor";
+/// Back to when tags are known exactly.
+pub(super) const LOG_HORIZON: &str = "larder_log_horizon_seconds";
+/// Whether the shared log is followed.
+pub(super) const LOG_JOINED: &str = "larder_log_joined";
+/// The newest event.
+pub(super) const LOG_POSITION: &str = "larder_log_position_seconds";
+/// How far behind.
+pub(super) const LOG_LAG: &str = "larder_log_lag_seconds";
+/// Events that wait for the log.
+pub(super) const LOG_QUEUE: &str = "larder_log_queued_events";
+/// Writes answered without the log.
+pub(super) const LOG_UNLOGGED: &str = "larder_log_unlogged_total";
+/// The index was emptied.
+pub(super) const LOG_FLUSHES: &str = "larder_log_flushes_total";
+/// Times that content was coded.
+pub(super) const COMPRESSION_JOBS: &str = "larder_compression_jobs_total";
+/// Time spent on coding.
+pub(super) const COMPRESSION_DURATION: &str = "larder_compression_duration_seconds";
+/// Bytes into and out of coding.
+pub(super) const COMPRESSION_BYTES: &str = "larder_compression_bytes_total";
+/// What is left of content when coded.
+pub(super) const COMPRESSION_RATIO: &str = "larder_compression_ratio";
+/// Bytes not sent.
+pub(super) const COMPRESSION_SAVED: &str = "larder_compression_saved_bytes_total";
+/// Content decoded.
+pub(super) const DECODED: &str = "larder_decoded_total";
+/// Lookups in the shared tier.
+pub(super) const STORE_LOOKUPS: &str = "larder_store_lookups_total";
+/// Writes to the shared tier.
+pub(super) const STORE_WRITES: &str = "larder_store_writes_total";
+/// Bytes on their way to the shared tier.
+pub(super) const STORE_WRITING: &str = "larder_store_writing_bytes";
+/// Unreadable entries.
+pub(super) const REDIS_CORRUPT: &str = "larder_redis_corrupt_entries_total";
+/// Forwards while blind.
+pub(super) const BLIND_FORWARDS: &str = "larder_blind_forwards";
+/// Answers in place of those.
+pub(super) const BLIND_STOOD_IN: &str = "larder_blind_stood_in_total";
+/// Requests to Redis.
+pub(super) const REDIS_OPERATIONS: &str = "larder_redis_operations_total";
+/// Time of requests to Redis.
+pub(super) const REDIS_DURATION: &str = "larder_redis_operation_duration_seconds";
+/// What was wrong with Redis.
+pub(super) const REDIS_FAILURES: &str = "larder_redis_failures_total";
+/// Connections to Redis.
+pub(super) const REDIS_CONNECTIONS: &str = "larder_redis_connections";
+/// Servers that are left alone.
+pub(super) const REDIS_BREAKER_OPEN: &str = "larder_redis_breaker_open";
 /// Panics.
 pub(super) const PANICS: &str = "larder_panics_total";
 /// Dropped lines.
@@ -183,6 +235,128 @@ pub const CATALOGUE: &[Metric] = &[
         "Tags that the invalidation index holds one by one.",
     ),
     gauge(LOG_PATTERNS, &[], "Patterns that the invalidation index holds."),
+    gauge(
+        LOG_STRIPES,
+        &[],
+        "Stripes of the invalidation index that hold what fell off its tags, of 262144.",
+    ),
+    gauge(
+        LOG_FLOOR,
+        &[],
+        "The change of the invalidation index before which nothing is known: what is older validates.",
+    ),
+    gauge(
+        LOG_HORIZON,
+        &[],
+        "Age of the newest event that is known by stripe alone; 0 while every one is known exactly.",
+    ),
+    gauge(
+        LOG_JOINED,
+        &[],
+        "1 while this pod follows the shared log, 0 while it does not.",
+    ),
+    gauge(
+        LOG_POSITION,
+        &[],
+        "When the newest event applied was appended, in seconds since 1970.",
+    ),
+    gauge(
+        LOG_LAG,
+        &[],
+        "Time since everything in the shared log was known here; since the start where it never was.",
+    ),
+    gauge(
+        LOG_QUEUE,
+        &[],
+        "Invalidations of this pod that the shared log does not have yet.",
+    ),
+    counter(
+        LOG_UNLOGGED,
+        &[],
+        "Invalidations that bound this pod alone when they were answered; all are queued for the log.",
+    ),
+    counter(
+        LOG_FLUSHES,
+        &["cause"],
+        "Times that the invalidation index was emptied, so that what was stored had to be validated.",
+    ),
+    counter(
+        STORE_LOOKUPS,
+        &["tier", "result"],
+        "Lookups in a shared tier, by what came of them; the results sum to all lookups.",
+    ),
+    counter(
+        STORE_WRITES,
+        &["tier", "result"],
+        "Stored responses to be written to a shared tier, by what came of it.",
+    ),
+    gauge(STORE_WRITING, &["tier"], "Bytes on their way to a shared tier."),
+    counter(
+        REDIS_CORRUPT,
+        &["kind"],
+        "Entries of Redis that could not be read, by what was wrong with them.",
+    ),
+    gauge(
+        BLIND_FORWARDS,
+        &[],
+        "Requests under way to the origin for no other reason than a log out of reach.",
+    ),
+    counter(
+        BLIND_STOOD_IN,
+        &[],
+        "Answers from what was stored, as `blind_forwards` let no more such requests go.",
+    ),
+    counter(
+        REDIS_OPERATIONS,
+        &["operation", "result"],
+        "Requests to Redis, by what for and what came of it.",
+    ),
+    histogram(
+        REDIS_DURATION,
+        &["operation"],
+        "Time until Redis had replied, or the request was given up.",
+    ),
+    counter(
+        REDIS_FAILURES,
+        &["kind"],
+        "Connections to Redis that ended or could not be made, and requests that it refused, by what was wrong.",
+    ),
+    gauge(REDIS_CONNECTIONS, &[], "Connections to Redis that stand."),
+    gauge(
+        REDIS_BREAKER_OPEN,
+        &[],
+        "Servers of Redis that are left alone because they do not reply.",
+    ),
+    counter(
+        COMPRESSION_JOBS,
+        &["coding", "pass"],
+        "Times that content was compressed, by coding and by pass: `first` for a client, `later` in the background, `stream` for one client alone.",
+    ),
+    histogram(
+        COMPRESSION_DURATION,
+        &["coding", "pass"],
+        "Time spent on compressing one content, waiting not counted.",
+    ),
+    counter(
+        COMPRESSION_BYTES,
+        &["coding", "direction"],
+        "Bytes that went into compression (`in`) and came out of it (`out`).",
+    ),
+    gauge(
+        COMPRESSION_RATIO,
+        &["coding"],
+        "Bytes that came out of compression for each that went in, since the start.",
+    ),
+    counter(
+        COMPRESSION_SAVED,
+        &["coding"],
+        "Bytes that were not sent because a stored coding was sent instead.",
+    ),
+    counter(
+        DECODED,
+        &["coding", "result"],
+        "Answers decoded for a client that cannot read the origin's coding: `done`, `corrupt`, or `too_long` past `limits.decoded_body`.",
+    ),
     counter(PANICS, &[], "Requests that a defect in Larder ended."),
     counter(
         LOG_DROPPED,

@@ -6,6 +6,9 @@
 //! closed lists; never a path, a key or a user.
 
 mod cells;
+mod coding;
+mod fleet;
+mod redis;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -21,6 +24,9 @@ use crate::config::Rule;
 use crate::policy::Reason;
 
 use cells::{Cells, Counts};
+use coding::CodingCells;
+pub use coding::{Decoding, Pass};
+use redis::RedisCells;
 
 /// The version that `larder_build_info` and `/stats` show.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -101,6 +107,8 @@ pub struct Metrics {
     unmatched: Cells,
     /// By [`Source`], then [`Strength`].
     invalidations: [Counts<2>; 2],
+    redis: RedisCells,
+    coding: CodingCells,
     panics: AtomicU64,
 }
 
@@ -132,6 +140,8 @@ impl Metrics {
             other: Cells::new(Arc::from("other")),
             unmatched: Cells::new(Arc::from("none")),
             invalidations: Default::default(),
+            redis: RedisCells::default(),
+            coding: CodingCells::default(),
             panics: AtomicU64::new(0),
         }
     }
@@ -211,6 +221,9 @@ impl Metrics {
     pub fn render(&self, snapshot: &Snapshot) -> String {
         self.tell_counters(snapshot);
         self.tell_gauges(snapshot);
+        if let Some(fleet) = &snapshot.fleet {
+            self.tell_fleet(fleet);
+        }
         self.handle.render()
     }
 
@@ -299,6 +312,9 @@ impl Metrics {
         self.gauge(names::FOLLOWERS, &[], snapshot.collapsed_followers);
         self.gauge(names::LOG_TAGS, &[], log.tags);
         self.gauge(names::LOG_PATTERNS, &[], log.patterns);
+        self.gauge(names::LOG_STRIPES, &[], log.stripes);
+        self.gauge(names::LOG_FLOOR, &[], log.floor);
+        self.seconds(names::LOG_HORIZON, log.horizon);
         self.gauge(names::BUILD_INFO, &[("version", VERSION)], 1);
         let started = snapshot
             .started

@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub memory: MemoryFigures,
     /// The invalidation log.
     pub log: LogFigures,
+    /// What pods share; `None` where there is no Redis.
+    pub fleet: Option<FleetFigures>,
     /// Requests that are reading another request's fill.
     pub collapsed_followers: u64,
     /// Access-log lines dropped because standard output took them too slowly, or not at all.
@@ -35,6 +37,7 @@ impl Default for Snapshot {
             origin: OriginFigures::default(),
             memory: MemoryFigures::default(),
             log: LogFigures::default(),
+            fleet: None,
             collapsed_followers: 0,
             log_dropped: 0,
         }
@@ -67,7 +70,7 @@ pub struct MemoryFigures {
     pub in_flight: u64,
 }
 
-/// The invalidation log.
+/// The index of the invalidation log, which every pod has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LogFigures {
     /// Events applied since the start.
@@ -76,4 +79,76 @@ pub struct LogFigures {
     pub tags: u64,
     /// Patterns that the index holds.
     pub patterns: u64,
+    /// Stripes that hold what fell off the tags.
+    pub stripes: u64,
+    /// The order below which what is stored must be validated.
+    pub floor: u64,
+    /// Age of the newest event that is known by stripe alone; zero while every one is exact.
+    pub horizon: Duration,
+}
+
+/// Sums since the start by word, every word of a closed list.
+pub type Sums = Vec<(&'static str, u64)>;
+
+/// What pods share, as this one sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FleetFigures {
+    /// The connections.
+    pub redis: RedisFigures,
+    /// The tier.
+    pub tier: TierFigures,
+    /// The log.
+    pub log: SharedLogFigures,
+    /// Requests for the origin that only a log out of reach causes.
+    pub blind: BlindFigures,
+}
+
+/// The connections to Redis.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RedisFigures {
+    /// Connections that stand.
+    pub connections: u64,
+    /// Servers that are left alone because they do not reply.
+    pub breakers_open: u64,
+}
+
+/// The shared tier.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TierFigures {
+    /// What lookups came to; they sum to all lookups.
+    pub lookups: Sums,
+    /// What was wrong with what could not be read.
+    pub corrupt: Sums,
+    /// What writing came to; it sums to all responses that were to be written.
+    pub writes: Sums,
+    /// Bytes on their way to Redis.
+    pub writing: u64,
+}
+
+/// A log that pods share.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SharedLogFigures {
+    /// Whether this pod follows it.
+    pub joined: bool,
+    /// The newest event that the tail has brought: its incarnation and its id.
+    pub position: (String, String),
+    /// When that event was appended, since 1970.
+    pub position_time: Duration,
+    /// How long ago the tail was last complete; if it never was, since the start.
+    pub lag: Duration,
+    /// Own events that wait for the log.
+    pub queued: u64,
+    /// Own events so far whose writes were answered before the log had them.
+    pub unlogged: u64,
+    /// How often the index was emptied, by cause.
+    pub flushes: Sums,
+}
+
+/// Requests for the origin that only a log out of reach causes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlindFigures {
+    /// Under way.
+    pub under_way: u64,
+    /// Answers since the start from what was stored, as no more could be under way.
+    pub stood_in: u64,
 }

@@ -33,7 +33,12 @@ fn broken() -> Vec<PathBuf> {
 #[test]
 fn every_file_in_config_is_valid_and_warned_of_nothing() {
     let all = files("config");
-    for wanted in ["larder.yaml", "minimal.yaml", "examples/shop.yaml"] {
+    for wanted in [
+        "larder.yaml",
+        "minimal.yaml",
+        "examples/shop.yaml",
+        "examples/fleet.yaml",
+    ] {
         assert!(
             all.iter().any(|path| path.ends_with(wanted)),
             "{wanted} in {all:?}"

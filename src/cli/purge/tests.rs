@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use clap::Parser;
 
 use super::*;
-use crate::admin::{self, AdminState, PurgeReceipt, ReceiptPosition};
+use crate::admin::{self, AdminState, PurgeReceipt, ReceiptPod, ReceiptPosition};
 use crate::config::Secret;
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, Snapshot};
@@ -37,7 +37,15 @@ async fn port(token: &str) -> String {
             let receipt = PurgeReceipt {
                 logged: position.is_some(),
                 position,
-                matched: None,
+                pods: request.pods.then(|| {
+                    let pod = |pod: &str, applied| ReceiptPod {
+                        pod: pod.to_owned(),
+                        applied,
+                    };
+                    vec![pod("larder-1a2b", false), pod("larder-3c4d", true)]
+                }),
+                note: request.soft.then_some("not yet in the log"),
+                ..PurgeReceipt::default()
             };
             Box::pin(async move { Ok(receipt) })
         }),
@@ -99,6 +107,41 @@ async fn the_receipt_is_shown_and_a_refusal_explained() {
     assert!(
         wrong.text.contains("path `products` does not begin with `/`"),
         "{wrong:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_pods_did_and_what_is_not_as_it_should_be_is_said_beside_the_receipt() {
+    let url = port("s3cret").await;
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "s3cret").unwrap();
+    let token = file.path().to_str().unwrap();
+    let common = ["--all", "--admin", &url, "--token-file", token];
+    for (more, expected) in [
+        (&[][..], ""),
+        (
+            &["--pods"],
+            "larder purge: applied by 1 of 2 pods; larder-1a2b has not yet\n",
+        ),
+        (&["--soft"], "larder purge: warning: not yet in the log\n"),
+    ] {
+        let output = purge(&args(&[&common[..], more].concat()).unwrap()).await;
+        assert_eq!((output.code, output.aside.as_str()), (0, expected));
+        let _: Value = serde_json::from_str(&output.text).expect("the text stays a receipt");
+    }
+}
+
+#[test]
+fn pods_are_told_in_words() {
+    let pods = |states: &[bool]| {
+        let pod = |(n, applied): (usize, &bool)| json!({ "pod": format!("p{n}"), "applied": applied });
+        applied(&states.iter().enumerate().map(pod).collect::<Vec<_>>())
+    };
+    assert_eq!(pods(&[true]), "applied by 1 of 1 pod");
+    assert_eq!(pods(&[true, true]), "applied by 2 of 2 pods");
+    assert_eq!(
+        pods(&[false, true, false]),
+        "applied by 1 of 3 pods; p0, p2 have not yet"
     );
 }
 

@@ -4,6 +4,7 @@
 mod key;
 mod limits;
 mod origin;
+mod redis;
 mod rule;
 mod share;
 mod ttl;
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub(super) use key::{RawBody, RawKey, RawQuery};
 pub(super) use limits::RawLimits;
 pub(super) use origin::{RawHost, RawOrigin};
+pub(super) use redis::{RawRedis, RawTls};
 pub(super) use rule::{RawRule, Terms};
 pub(super) use ttl::RawTtl;
 
@@ -44,6 +46,9 @@ pub(super) struct Raw {
     pub credentials: Option<Vec<Spanned<String>>>,
     pub memory: Option<Spanned<Auto<u64>>>,
     pub max_object: Option<Spanned<u64>>,
+    pub redis: Option<RawRedis>,
+    /// Whether `store.redis` is there at all, readable or not.
+    pub redis_written: bool,
     pub policies: Vec<Policy>,
     pub defaults: Terms,
     pub rules: Vec<RawRule>,
@@ -134,6 +139,9 @@ fn store(node: Option<&Node>, raw: &mut Raw, r: &mut Reader<'_>) {
     };
     raw.memory = auto(f.get("memory"), r, |node, r| r.size(node));
     raw.max_object = r.size(f.get("max_object"));
+    let redis = f.get("redis");
+    raw.redis_written = redis.is_some() || f.resembles("redis");
+    raw.redis = RawRedis::read(redis, r);
     r.end(f);
 }
 

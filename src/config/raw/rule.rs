@@ -124,6 +124,11 @@ impl Terms {
             ("ignore", ClientCacheControl::Ignore),
             ("honor", ClientCacheControl::Honor),
         ];
+        let collapse = [
+            ("pod", Collapse::Pod),
+            ("fleet", Collapse::Fleet),
+            ("off", Collapse::Off),
+        ];
         Terms {
             cache: r.boolean(f.get("cache")),
             ttl: RawTtl::read(f.get("ttl"), r),
@@ -138,10 +143,7 @@ impl Terms {
             ignore_origin: ignore_origin(f.get("ignore_origin"), r),
             targeted: targeted(f.get("targeted"), r),
             client_cache_control: r.choice(f.get("client_cache_control"), &client_cache_control),
-            collapse: r.choice(
-                f.get("collapse"),
-                &[("pod", Collapse::Pod), ("off", Collapse::Off)],
-            ),
+            collapse: r.choice(f.get("collapse"), &collapse),
             partial: r.boolean(f.get("partial")),
             max_object: r.size(f.get("max_object")),
             timeout: r.timeout(f.get("timeout")),

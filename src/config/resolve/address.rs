@@ -187,7 +187,7 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> 
 }
 
 /// `http://${HOST}` for `http://$HOST`; nothing for text without such a name.
-fn with_braces(text: &str) -> Option<String> {
+pub(in crate::config) fn with_braces(text: &str) -> Option<String> {
     let (before, after) = text.split_once('$')?;
     let is_start = |c: char| c.is_ascii_alphabetic() || c == '_';
     let name = after

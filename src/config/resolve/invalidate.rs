@@ -25,8 +25,50 @@ pub(super) fn resolve(written: &[RawRule], rules: &mut [Rule], report: &mut Repo
             .flat_map(|item| targets.item(item, raw, rule, report));
         resolved.push(items.collect::<Vec<_>>());
     }
+    let dropped = Dropped::of(&resolved);
     for (rule, items) in rules.iter_mut().zip(resolved) {
+        rule.written = dropped.reaches(rule);
         rule.invalidate = items;
+    }
+}
+
+/// With more items than these, every rule counts as written: comparing them all would take long,
+/// and it costs requests to the origin while the log is out of reach, nothing else.
+const MOST_COMPARED: usize = 1_000;
+
+/// Everything that some write drops.
+struct Dropped {
+    rules: HashSet<Arc<str>>,
+    shapes: HashSet<String>,
+    others: Vec<Invalidate>,
+}
+
+impl Dropped {
+    fn of(items: &[Vec<Invalidate>]) -> Self {
+        let (mut rules, mut shapes, mut others) = (HashSet::new(), HashSet::new(), Vec::new());
+        for item in items.iter().flatten() {
+            let new = match item {
+                Invalidate::Rule(name) => {
+                    rules.insert(name.clone());
+                    false
+                }
+                Invalidate::Tag(tag) => shapes.insert(shape(tag)),
+                Invalidate::Path(_) | Invalidate::Under(_) => true,
+            };
+            others.extend(new.then(|| item.clone()));
+        }
+        Dropped {
+            rules,
+            shapes,
+            others,
+        }
+    }
+
+    fn reaches(&self, rule: &Rule) -> bool {
+        self.rules.contains(&rule.name)
+            || rule.tags.iter().any(|tag| self.shapes.contains(&shape(tag)))
+            || self.others.len() > MOST_COMPARED
+            || self.others.iter().any(|item| touches(item, rule))
     }
 }
 

@@ -1,5 +1,5 @@
 //! From what the user wrote to what the program reads: defaults, cross-checks, compiled patterns.
-//! Pure: what the machine grants and what the token file holds come in as values.
+//! Pure: what the machine grants and what other files hold come in as values.
 
 mod address;
 mod fields;
@@ -15,12 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::machine::Machine;
-use super::model::{AccessLog, Config, Forwarded, Limits, LogFormat, LogSettings, Rule, Secret, Store};
+use super::model::{
+    AccessLog, Config, Forwarded, Limits, LogFormat, LogSettings, Redis, Rule, Secret, Store,
+};
 use super::raw::{Auto, Raw, RawLimits, RawLog, RawRule};
 use super::report::Report;
 use super::source::{Place, Spanned};
 use super::{size, warnings};
 
+pub(super) use address::with_braces;
 pub(super) use invalidate::{shape, touches};
 
 /// What is known beside the file.
@@ -29,6 +32,8 @@ pub(super) struct Surroundings<'a> {
     pub machine: Machine,
     /// What the token file holds.
     pub admin_token: Option<Secret>,
+    /// The shared tier, what its files hold included.
+    pub redis: Option<Arc<Redis>>,
     /// Digest of the file.
     pub hash: &'a str,
 }
@@ -52,6 +57,8 @@ pub(super) fn resolve(raw: &Raw, around: Surroundings<'_>, report: &mut Report) 
     let upgrade = fields::upgrade(raw.upgrade.as_deref(), report);
     let log = log(&raw.log, report);
     let mut unmatched = Rule::unmatched(store.max_object);
+    // A write rule may name any path.
+    unmatched.written = rules.iter().any(|rule| !rule.invalidate.is_empty());
     unmatched.fingerprint = fingerprint::of(&unmatched, &credentials);
     let table = ties::compile(rules, unmatched, &raw.rules, report)?;
     if !report.has_errors() {
@@ -66,6 +73,7 @@ pub(super) fn resolve(raw: &Raw, around: Surroundings<'_>, report: &mut Report) 
         forwarded: value(&raw.forwarded, Forwarded::Append),
         credentials,
         store,
+        redis: around.redis,
         rules: Arc::new(table),
         upgrade,
         limits: limits(&raw.limits),
@@ -179,6 +187,7 @@ fn limits(raw: &RawLimits) -> Limits {
         stream_idle_timeout: value(&raw.stream_idle_timeout, seconds(3600)),
         variants: count(&raw.variants, 32),
         tags: count(&raw.tags, 64),
+        decoded_body: 64 * 1024 * 1024,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::super::model::{BodyKey, FieldSet, KeySpec, QueryKey, Rule, Store, Ttl};
+use super::super::model::{AcceptEncoding, BodyKey, Collapse, FieldSet, KeySpec, QueryKey, Rule, Store, Ttl};
 use super::super::raw::{Raw, RawRule, Terms};
 use super::super::report::Report;
 use super::super::similar::nearest;
@@ -22,6 +22,7 @@ pub(super) fn rules(raw: &Raw, store: Store, credentials: &FieldSet, report: &mu
     if let Some(written) = &raw.defaults.max_object {
         check_max_object(written, store.memory, report);
     }
+    fleet_needs_redis(&raw.defaults, raw, report);
     // Noted once here, even if no rule takes the default.
     let default_ttl = raw
         .defaults
@@ -73,6 +74,7 @@ impl Context<'_> {
         if let Some(written) = &own.max_object {
             check_max_object(written, self.store.memory, self.report);
         }
+        fleet_needs_redis(own, self.raw, self.report);
         let words = words(own, default);
         let key = key(&own.key, &default.key);
         let tags = self.tags(written, &matches, &key);
@@ -96,12 +98,15 @@ impl Context<'_> {
             ignore_origin: pick(&own.ignore_origin, &default.ignore_origin, Default::default()),
             targeted: words.targeted,
             client_cache_control: words.client_cache_control,
+            compress: Some(Arc::default()),
+            accept_encoding: AcceptEncoding::Identity,
             collapse: words.collapse,
             partial: pick(&own.partial, &default.partial, false),
             max_object: pick(&own.max_object, &default.max_object, self.store.max_object),
             timeout: pick_option(&own.timeout, &default.timeout),
             invalidate: Vec::new(),
             soft: written.soft.as_ref().is_some_and(|soft| soft.value),
+            written: false,
             fingerprint: 0,
         }
     }
@@ -209,6 +214,19 @@ impl Context<'_> {
                 .cause("it says how `invalidate` drops, and the rule has none")
                 .fix("remove it");
         }
+    }
+}
+
+/// Only what pods share can hold the lease by which one of them leads.
+fn fleet_needs_redis(terms: &Terms, raw: &Raw, report: &mut Report) {
+    let fleet = terms.collapse.as_ref().filter(|c| c.value == Collapse::Fleet);
+    if let (Some(fleet), false) = (fleet, raw.redis_written) {
+        let problem = report.error(
+            &fleet.place,
+            "`collapse: fleet` needs a Redis that the pods share",
+        );
+        problem.cause("without one, no pod knows what another is fetching");
+        problem.fix("write `collapse: pod`, or add `redis: { url: ..., namespace: ... }` under `store`");
     }
 }
 

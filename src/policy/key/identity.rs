@@ -2,11 +2,33 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use super::canonical::Canonical;
 use super::cookies;
-use crate::config::Share;
+use crate::config::{Redis, Share};
+
+/// Derived from the key that signs entries, and from a namespace: two labels, so that neither can
+/// stand in for the other.
+const BY_SIGN_KEY: &[u8] = b"larder identity, by sign key";
+const BY_NAMESPACE: &[u8] = b"larder identity, by namespace";
+
+/// The secret that hides identities in the keys of all pods that share a Redis: the same in each.
+///
+/// It comes from `sign_key_file` if there is one. Otherwise it comes from the namespace, which is
+/// no secret: whoever reads Redis can then try out guesses of a session's name.
+pub fn shared_secret(redis: &Redis) -> [u8; 32] {
+    let (key, label) = match &redis.sign_key {
+        Some(key) => (key.0.as_bytes(), BY_SIGN_KEY),
+        None => (redis.namespace.as_bytes(), BY_NAMESPACE),
+    };
+    // A key longer than a block counts by its digest (RFC 2104 §3); shorter ones need none, but
+    // one form for all is one thing less to know.
+    let mut keyed = Hider::new(Sha256::digest(key).into()).keyed;
+    keyed.update(label);
+    keyed.update(redis.namespace.as_bytes());
+    keyed.finalize().into_bytes().into()
+}
 
 /// Hides identities: equal ones stay equal, and nobody without the secret can try them out.
 #[derive(Clone)]
@@ -102,6 +124,7 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Secret};
 
     #[test]
     fn digests_depend_on_secret_and_values_and_hide_them() {
@@ -112,5 +135,36 @@ mod tests {
         assert_ne!(digest(&one, &["ab", "c"]), digest(&one, &["a", "bc"]));
         assert_ne!(digest(&one, &["ab"]), digest(&one, &["ab", ""]));
         assert!(!format!("{one:?}").contains('1'));
+    }
+
+    #[test]
+    fn pods_of_one_service_hide_identities_alike() {
+        let redis = |namespace: &str, rest: &str| {
+            let text = format!(
+                "origin: http://a\nstore: {{ redis: {{ url: \"redis://r\", namespace: {namespace}{rest} }} }}\n"
+            );
+            (*Config::from_yaml(&text).unwrap().redis.unwrap()).clone()
+        };
+        let signed = |redis: Redis, key: &str| Redis {
+            sign_key: Some(Secret(key.to_owned())),
+            ..redis
+        };
+        let plain = shared_secret(&redis("a", ""));
+        let key = "0123456789abcdef";
+        // What only one deployment says makes no difference.
+        assert_eq!(shared_secret(&redis("a", ", epoch: 2, timeout: 1s")), plain);
+        let long = "k".repeat(200);
+        let different = [
+            plain,
+            shared_secret(&redis("b", "")),
+            shared_secret(&signed(redis("a", ""), key)),
+            shared_secret(&signed(redis("b", ""), key)),
+            shared_secret(&signed(redis("a", ""), "a")),
+            shared_secret(&signed(redis("a", ""), &long)),
+            shared_secret(&signed(redis("a", ""), &format!("{long}k"))),
+        ];
+        for (at, one) in different.iter().enumerate() {
+            assert!(!different[at + 1..].contains(one), "{at}");
+        }
     }
 }

@@ -21,7 +21,7 @@ pub struct KeyMaker {
     enabled: bool,
     roles: Roles,
     hider: Hider,
-    // Empty without a shared tier, but part of every key, so that keys keep their form.
+    // Empty without Redis, but part of every key, so that keys keep their form.
     namespace: Box<[u8]>,
     epoch: Box<[u8]>,
 }
@@ -60,9 +60,15 @@ enum Content {
 }
 
 impl KeyMaker {
-    /// `identity_secret`: 32 random bytes, drawn once per process.
+    /// `identity_secret`: [`shared_secret`](super::shared_secret) with Redis, so that all pods
+    /// make the same keys; else 32 random bytes, drawn once per process.
     pub fn new(config: &Config, identity_secret: [u8; 32]) -> Self {
-        Self::with(config.enabled, &config.credentials, identity_secret)
+        let mut maker = Self::with(config.enabled, &config.credentials, identity_secret);
+        if let Some(redis) = &config.redis {
+            maker.namespace = redis.namespace.as_bytes().into();
+            maker.epoch = redis.epoch.as_bytes().into();
+        }
+        maker
     }
 
     /// A maker from just what it reads of a configuration.

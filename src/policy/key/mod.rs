@@ -24,6 +24,7 @@ use crate::config::{BodyKey, FieldSet, Rule, Ttl};
 use crate::policy::Reason;
 
 pub use credentials::CredentialState;
+pub use identity::shared_secret;
 pub use maker::KeyMaker;
 pub use overriding::{overrides_method, overriding_methods, overriding_paths};
 

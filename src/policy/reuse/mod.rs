@@ -27,6 +27,8 @@ pub enum Validity {
     Gone,
     /// Older than what the log remembers: validate.
     Unknown,
+    /// A write could have hit it, and the log that would tell is out of reach for too long.
+    Blind,
 }
 
 /// What a decision needs of the stored response.
@@ -115,6 +117,7 @@ pub fn decide(candidate: Candidate<'_>, asked: Asked, now: Now) -> Reuse {
         Validity::Gone => validate_or_forward(candidate.strong_etag, Reason::Invalidated),
         // What was forgotten may have been a hard event.
         Validity::Unknown => validate_or_forward(candidate.strong_etag, Reason::BelowFloor),
+        Validity::Blind => blind(candidate, now),
     }
 }
 
@@ -129,6 +132,14 @@ pub fn may_share(terms: &Terms, asked: Asked) -> bool {
         CredentialState::UnnamedAuthorization => terms.authorization_shareable && !terms.heuristic,
         CredentialState::Unnamed => !terms.heuristic,
     }
+}
+
+/// What is not heard of may have been a hard event, so that no failure of the origin brings the
+/// response back. Where it may stand in for an origin that fails, it may for one that must be
+/// spared: whoever bounds that asks [`stands_in`].
+fn blind(candidate: Candidate<'_>, now: Now) -> Reuse {
+    let spares = stands_in(candidate.terms, candidate.times, now);
+    validate_or_forward(candidate.strong_etag || spares, Reason::Blind)
 }
 
 fn by_age(candidate: Candidate<'_>, wishes: Wishes, now: Now) -> Reuse {

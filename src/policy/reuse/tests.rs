@@ -312,6 +312,7 @@ fn credentials_that_nothing_names_get_only_what_is_open_to_them() {
             Validity::Stale,
             Validity::Gone,
             Validity::Unknown,
+            Validity::Blind,
         ] {
             let refused =
                 ask(1, &terms, validity, By::StrongTag, asked) == Reuse::Forward(Reason::Credentials);

@@ -93,12 +93,29 @@ impl Selecting {
         counting.all(|field| has(request, field))
     }
 
+    /// The same without one of the fields.
+    pub fn without(self, gone: &HeaderName) -> Selecting {
+        let fields = self.fields.into_iter().filter(|(name, _)| name != gone);
+        Selecting {
+            fields: fields.collect(),
+            language: self.language,
+        }
+    }
+
     /// Whether both are of the same fields, whatever their values.
     pub fn nominates_the_same(&self, other: &Selecting) -> bool {
         let names = |selecting: &Selecting| -> Vec<HeaderName> {
             selecting.fields.iter().map(|(name, _)| name.clone()).collect()
         };
         names(self) == names(other)
+    }
+
+    /// The nominated fields `names` with a request's values.
+    pub fn of_names(names: Vec<HeaderName>, request: &HeaderMap) -> Selecting {
+        Selecting {
+            fields: names.into_iter().map(|name| valued(name, request)).collect(),
+            language: None,
+        }
     }
 
     /// The same nominated fields with another request's values: what the variant for that request

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::telemetry::{FleetFigures, RedisOperation};
 
 fn rules(number: usize) -> Vec<Arc<Rule>> {
     let named = |index| {
@@ -63,7 +64,67 @@ fn exercise(metrics: &Metrics, rules: usize) -> u64 {
         metrics.invalidated(source, Strength::Soft);
     }
     metrics.panicked();
+    metrics.redis_failed((1, "timeout"));
+    metrics.redis_asked(RedisOperation::Lookup, None, Duration::from_millis(1));
+    metrics.redis_asked(RedisOperation::Watch, Some((0, "unavailable")), Duration::ZERO);
     requests
+}
+
+/// The figures of a Larder with a Redis that has just started.
+fn with_redis() -> Snapshot {
+    let none = |words: &[&'static str]| words.iter().map(|&word| (word, 0)).collect();
+    let mut fleet = FleetFigures::default();
+    fleet.tier.lookups = none(&["hit", "miss"]);
+    fleet.tier.corrupt = none(&["magic"]);
+    fleet.tier.writes = none(&["written"]);
+    fleet.log.flushes = none(&["start"]);
+    Snapshot {
+        fleet: Some(fleet),
+        ..Snapshot::default()
+    }
+}
+
+#[test]
+fn what_pods_share_is_shown_from_the_start_and_only_where_there_is_a_redis() {
+    let metrics = Metrics::new(&rules(1), 1);
+    let text = metrics.render(&Snapshot::default());
+    for name in [
+        "larder_redis_",
+        "larder_store_",
+        "larder_log_joined",
+        "larder_blind",
+    ] {
+        let shown = text.lines().find(|line| line.starts_with(name));
+        assert_eq!(shown, None);
+    }
+    let mut snapshot = with_redis();
+    let text = metrics.render(&snapshot);
+    for series in [
+        "larder_store_lookups_total{tier=\"redis\",result=\"hit\"}",
+        "larder_store_writes_total{tier=\"redis\",result=\"written\"}",
+        "larder_store_writing_bytes{tier=\"redis\"}",
+        "larder_redis_corrupt_entries_total{kind=\"magic\"}",
+        "larder_log_flushes_total{cause=\"start\"}",
+        "larder_log_unlogged_total",
+        "larder_log_joined",
+        "larder_blind_stood_in_total",
+    ] {
+        assert_eq!(value(&text, series), Some(0.0), "{series}");
+    }
+    let fleet = snapshot.fleet.as_mut().unwrap();
+    fleet.log.joined = true;
+    fleet.log.lag = Duration::from_millis(250);
+    fleet.log.position_time = Duration::from_millis(1_795_578_008_861);
+    fleet.tier.lookups = vec![("hit", 7), ("miss", 2)];
+    let text = metrics.render(&snapshot);
+    for (series, expected) in [
+        ("larder_log_joined", 1.0),
+        ("larder_log_lag_seconds", 0.25),
+        ("larder_log_position_seconds", 1_795_578_008.861),
+        ("larder_store_lookups_total{tier=\"redis\",result=\"hit\"}", 7.0),
+    ] {
+        assert_eq!(value(&text, series), Some(expected), "{series}");
+    }
 }
 
 #[test]
@@ -117,7 +178,7 @@ fn only_what_was_forwarded_counts_as_a_forward() {
 fn what_is_shown_has_the_names_and_labels_of_the_catalogue_and_nothing_is_missing() {
     let metrics = Metrics::new(&rules(1), 1);
     exercise(&metrics, 1);
-    let text = metrics.render(&Snapshot::default());
+    let text = metrics.render(&with_redis());
     let mut shown = BTreeSet::new();
     for line in text
         .lines()

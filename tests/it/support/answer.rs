@@ -119,6 +119,12 @@ impl Answer {
         self
     }
 
+    /// One more piece of content whose length was announced.
+    pub fn with_more(mut self, content: impl Into<Bytes>) -> Answer {
+        self.content.push(Step::Send(content.into()));
+        self
+    }
+
     /// One more piece of a chunked answer.
     pub fn chunk(mut self, content: impl Into<Bytes>) -> Answer {
         if matches!(self.framing, Framing::Length(0)) {

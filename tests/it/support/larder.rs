@@ -7,8 +7,11 @@ use std::time::{Duration, SystemTime};
 use larder::app::{App, Options};
 use larder::clock::Clock;
 use larder::config::Config;
+use larder::invalidation::{Log, LogStats};
 use larder::origin::Connect;
-use larder::telemetry::Sink;
+use larder::redis::Dial;
+use larder::store::{RedisTier, TierStats};
+use larder::telemetry::{RedisFigures, Sink};
 use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 
@@ -30,6 +33,7 @@ pub struct LarderBuilder {
     config: Config,
     clock: Clock,
     connect: Option<Arc<dyn Connect>>,
+    redis: Option<Arc<dyn Dial>>,
     access_log: Sink,
 }
 
@@ -39,6 +43,7 @@ impl LarderBuilder {
             config,
             clock: Clock::system(),
             connect: None,
+            redis: None,
             access_log: Arc::new(|_line| {}),
         }
     }
@@ -52,7 +57,16 @@ impl LarderBuilder {
 
     /// Larder before an origin that is reached by other means than a socket.
     pub fn over(yaml: &str, connect: Arc<dyn Connect>) -> LarderBuilder {
-        let config = config(&whole_yaml(yaml, "http://127.0.0.1:9"));
+        LarderBuilder::configured(LarderBuilder::config_over(yaml), connect)
+    }
+
+    /// What [`LarderBuilder::over`] makes of `yaml`, for whoever starts many.
+    pub fn config_over(yaml: &str) -> Config {
+        config(&whole_yaml(yaml, "http://127.0.0.1:9"))
+    }
+
+    /// The same with a configuration that was read already.
+    pub fn configured(config: Config, connect: Arc<dyn Connect>) -> LarderBuilder {
         LarderBuilder {
             connect: Some(connect),
             ..LarderBuilder::of(config)
@@ -70,6 +84,12 @@ impl LarderBuilder {
         LarderBuilder::of(config)
     }
 
+    /// Has servers of Redis reached by other means than sockets.
+    pub fn redis_over(mut self, dial: Arc<dyn Dial>) -> LarderBuilder {
+        self.redis = Some(dial);
+        self
+    }
+
     /// A clock that only [`TestLarder::advance`] and tokio's time move.
     pub fn manual_clock(mut self) -> LarderBuilder {
         self.clock = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
@@ -81,6 +101,7 @@ impl LarderBuilder {
         let options = Options {
             clock: self.clock.clone(),
             connect: self.connect,
+            redis: self.redis,
             access_log: self.access_log,
             ..Options::default()
         };
@@ -283,6 +304,27 @@ impl TestLarder {
     /// What answers under way take of the memory, bytes; asked without a socket.
     pub fn in_flight(&self) -> u64 {
         self.with_app(|app| app.snapshot().memory.in_flight)
+    }
+
+    /// What it knows of the invalidation log; asked without a socket.
+    pub fn log(&self) -> LogStats {
+        self.with_app(|app| app.log().stats())
+    }
+
+    /// Its invalidation log itself.
+    pub fn shared_log(&self) -> Log {
+        self.with_app(|app| app.log().clone())
+    }
+
+    /// What it has counted of the tier in Redis; asked without a socket.
+    pub fn tier(&self) -> TierStats {
+        self.with_app(|app| app.tier().map(RedisTier::stats))
+            .expect("a Larder with Redis")
+    }
+
+    /// Its connections to Redis; asked without a socket.
+    pub fn redis(&self) -> RedisFigures {
+        self.with_app(App::redis_figures).expect("a Larder with Redis")
     }
 
     fn with_app<T>(&self, effect: impl FnOnce(&App) -> T) -> T {

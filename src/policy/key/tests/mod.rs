@@ -11,7 +11,7 @@ use http::{HeaderName, Request};
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{FieldSet, Invalidate, JsonOthers, KeySpec, QueryKey, Share, Unkeyed};
+use crate::config::{Config, FieldSet, Invalidate, JsonOthers, KeySpec, QueryKey, Share, Unkeyed};
 use crate::route::Captures;
 
 fn maker() -> KeyMaker {
@@ -88,4 +88,29 @@ fn form(rule: &Rule, line: &str, fields: &[&str], body: &str) -> Bytes {
 
 fn bypass(rule: &Rule, line: &str, fields: &[&str], body: KeyBody<'_>) -> Option<Reason> {
     key(rule, line, fields, body).err()
+}
+
+#[test]
+fn a_key_begins_with_whose_it_is_and_its_epoch() {
+    let canonical = |store: &str| {
+        let config = Config::from_yaml(&format!("origin: http://a\n{store}")).unwrap();
+        let request = request("GET /a", &[]);
+        let maker = KeyMaker::new(&config, [7; 32]);
+        match maker.key(&granting(), &request, &Captures::default(), KeyBody::Empty) {
+            Keyed::Cacheable(lookup) => lookup.key.canonical().clone(),
+            Keyed::Bypass(reason) => panic!("{reason:?}"),
+        }
+    };
+    let redis = |keys: &str| canonical(&format!("store: {{ redis: {{ url: \"redis://r\", {keys} }} }}\n"));
+    let plain = redis("namespace: a, epoch: b");
+    assert_eq!(redis("namespace: a, epoch: b, timeout: 1s"), plain);
+    for other in [
+        canonical(""),
+        redis("namespace: a"),
+        redis("namespace: b, epoch: b"),
+        redis("namespace: b, epoch: a"),
+        redis("namespace: ab, epoch: c"),
+    ] {
+        assert_ne!(other, plain);
+    }
 }

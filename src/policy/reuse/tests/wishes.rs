@@ -263,6 +263,7 @@ fn no_store_takes_nothing_from_the_store() {
         Validity::Stale,
         Validity::Gone,
         Validity::Unknown,
+        Validity::Blind,
     ] {
         let asked = Asked {
             credentials: Absent,

@@ -1,4 +1,4 @@
-//! What is refused and why; the helpers of the other tables.
+//! What is refused and why; what the other tables share.
 
 use std::time::SystemTime;
 

@@ -1,0 +1,258 @@
+//! Content that is coded or decoded on its way to one client, at the pace at which it comes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body as _, Frame};
+
+use super::BodyError;
+use super::stream::Reader;
+use crate::codec::{Decoder, Encoder, Level, Undecodable};
+use crate::fields::coding::Coding;
+use crate::origin::OriginBody;
+use crate::store::{Content, StoredResponse};
+use crate::telemetry::{Decoding, Metrics, Pass};
+
+/// Most that is coded at a time, bytes: then others have their turn.
+const TURN: usize = 128 * 1024;
+
+/// Where the content comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// The origin, for this client alone.
+    Origin(Box<OriginBody>),
+    /// A fill that others may follow too.
+    Fill(Reader),
+    /// The store.
+    Stored {
+        /// Whose content it is.
+        response: Arc<StoredResponse>,
+        /// The segment that comes next.
+        next: usize,
+    },
+}
+
+impl Source {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self {
+            Source::Origin(body) => Pin::new(body.as_mut()).poll_frame(cx).map_err(BodyError::Origin),
+            Source::Fill(reader) => reader
+                .poll_chunk(cx)
+                .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data).map_err(BodyError::Fill))),
+            Source::Stored { response, next } => {
+                let content: &Content = &response.content;
+                let segment = content.segments().get(*next).cloned();
+                *next += 1;
+                Poll::Ready(segment.map(|segment| Ok(Frame::data(segment))))
+            }
+        }
+    }
+}
+
+/// What is done with the content.
+#[derive(Debug)]
+enum Codec {
+    Encode(Encoder),
+    Decode(Decoder),
+}
+
+/// Content on its way through a codec.
+#[derive(Debug)]
+pub(super) struct Recoded {
+    source: Source,
+    codec: Codec,
+    coding: Coding,
+    metrics: Arc<Metrics>,
+    /// What was read and not yet decoded.
+    input: Bytes,
+    /// Whether something went into the encoder since it was last flushed.
+    unflushed: bool,
+    /// The first of what comes out, where that was waited for.
+    first: Option<Bytes>,
+    /// The trailer section, to be sent after the last of the content.
+    trailers: Option<HeaderMap>,
+    ended: bool,
+    read: u64,
+    written: u64,
+    took: Duration,
+}
+
+impl Recoded {
+    pub(super) fn encode(source: Source, coding: Coding, level: Level, metrics: Arc<Metrics>) -> Self {
+        Self::new(
+            source,
+            Codec::Encode(Encoder::new(coding, level)),
+            coding,
+            metrics,
+        )
+    }
+
+    /// `cap`: the most that may come of it, bytes.
+    pub(super) fn decode(source: Source, coding: Coding, cap: u64, metrics: Arc<Metrics>) -> Self {
+        Self::new(source, Codec::Decode(Decoder::new(coding, cap)), coding, metrics)
+    }
+
+    fn new(source: Source, codec: Codec, coding: Coding, metrics: Arc<Metrics>) -> Self {
+        Self {
+            source,
+            codec,
+            coding,
+            metrics,
+            input: Bytes::new(),
+            unflushed: false,
+            first: None,
+            trailers: None,
+            ended: false,
+            read: 0,
+            written: 0,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Waits for the first of what is decoded.
+    pub(super) async fn begin(&mut self) -> Result<(), BodyError> {
+        if let Codec::Decode(_) = self.codec {
+            match std::future::poll_fn(|cx| self.poll_frame(cx)).await {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.first = Some(data),
+                    Err(frame) => self.trailers = frame.into_trailers().ok(),
+                },
+                Some(Err(error)) => return Err(error),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if !self.ended {
+            match ready!(self.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    if !self.ended {
+                        self.written += data.len() as u64;
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None if self.ended => {}
+                None => {
+                    self.ended = true;
+                    self.account();
+                }
+            }
+        }
+        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+    }
+
+    fn account(&self) {
+        match self.codec {
+            Codec::Encode(_) => {
+                self.metrics
+                    .coded(self.coding, Pass::Stream, (self.read, self.written), self.took);
+            }
+            Codec::Decode(_) => self.metrics.decoded(self.coding, Decoding::Done),
+        }
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let mut turn = 0;
+        loop {
+            if let Codec::Decode(decoder) = &mut self.codec {
+                match decoder.pull(&mut self.input) {
+                    Ok(piece) if !piece.is_empty() => return Poll::Ready(Some(Ok(piece))),
+                    Ok(_) => {}
+                    Err(why) => return Poll::Ready(Some(Err(self.undecodable(why)))),
+                }
+            }
+            if turn > TURN {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let polled = self.source.poll(cx);
+            let frame = match polled {
+                Poll::Pending => return self.pause(),
+                Poll::Ready(None) => return Poll::Ready(self.last()),
+                Poll::Ready(Some(frame)) => frame?,
+            };
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(frame) => {
+                    self.trailers = frame.into_trailers().ok();
+                    continue;
+                }
+            };
+            turn += data.len();
+            self.read += data.len() as u64;
+            match &mut self.codec {
+                Codec::Decode(_) => self.input = data,
+                Codec::Encode(encoder) => {
+                    let began = Instant::now();
+                    let coded = encoder.push(&data);
+                    self.took += began.elapsed();
+                    self.unflushed = true;
+                    let coded = coded.map_err(BodyError::Codec)?;
+                    if !coded.is_empty() {
+                        return Poll::Ready(Some(Ok(coded)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nothing comes for now: what has come is to be read before more does.
+    fn pause(&mut self) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match &mut self.codec {
+            Codec::Encode(encoder) if self.unflushed => {
+                self.unflushed = false;
+                let flushed = encoder.flush().map_err(BodyError::Codec)?;
+                if flushed.is_empty() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(Some(Ok(flushed)))
+                }
+            }
+            Codec::Encode(_) | Codec::Decode(_) => Poll::Pending,
+        }
+    }
+
+    fn last(&mut self) -> Option<Result<Bytes, BodyError>> {
+        match &mut self.codec {
+            Codec::Encode(encoder) => {
+                let last = encoder.finish().map_err(BodyError::Codec);
+                self.written += last.as_ref().map_or(0, |last| last.len() as u64);
+                self.account();
+                self.ended = true;
+                match last {
+                    Ok(last) if last.is_empty() => None,
+                    other => Some(other),
+                }
+            }
+            Codec::Decode(decoder) => match decoder.finish() {
+                Ok(()) => None,
+                Err(why) => Some(Err(self.undecodable(why))),
+            },
+        }
+    }
+
+    fn undecodable(&self, why: Undecodable) -> BodyError {
+        let ended = match why {
+            Undecodable::Corrupt => Decoding::Corrupt,
+            Undecodable::TooLong => Decoding::TooLong,
+        };
+        self.metrics.decoded(self.coding, ended);
+        BodyError::Undecodable(why)
+    }
+}

@@ -1,0 +1,105 @@
+//! Makes a coding, a piece at a time.
+
+use std::fmt;
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use compression_codecs::brotli::params::EncoderParams;
+use compression_codecs::core::Level as Quality;
+use compression_codecs::core::util::{PartialBuffer, WriteBuffer};
+use compression_codecs::zstd::params::CParameter;
+use compression_codecs::{BrotliEncoder, EncodeV2, GzipEncoder, ZstdEncoder};
+
+use super::{Level, PIECE};
+use crate::fields::coding::Coding;
+
+/// Largest window of Brotli and Zstandard, as a power of two: content is seldom longer, and a decoder
+/// needs no more than 1 MiB for what was made here.
+const WINDOW: u8 = 20;
+
+/// An encoder under way.
+pub struct Encoder {
+    inner: Box<dyn EncodeV2 + Send>,
+    out: BytesMut,
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").finish_non_exhaustive()
+    }
+}
+
+impl Encoder {
+    /// Begins a coding.
+    pub fn new(coding: Coding, level: Level) -> Self {
+        let inner: Box<dyn EncodeV2 + Send> = match coding {
+            Coding::Gzip => {
+                let quality = match level {
+                    Level::Fast => 2,
+                    Level::Default => 6,
+                    Level::Best => 9,
+                };
+                Box::new(GzipEncoder::new(Quality::Precise(quality).into()))
+            }
+            Coding::Br => {
+                let quality = match level {
+                    Level::Fast => 4,
+                    Level::Default => 6,
+                    Level::Best => 9,
+                };
+                let params = EncoderParams::default().quality(Quality::Precise(quality));
+                Box::new(BrotliEncoder::new(params.window_size(WINDOW.into())))
+            }
+            Coding::Zstd => {
+                let quality = match level {
+                    Level::Fast => 3,
+                    Level::Default => 6,
+                    Level::Best => 12,
+                };
+                let window = CParameter::window_log(WINDOW.into());
+                Box::new(ZstdEncoder::new_with_params(quality, &[window]))
+            }
+        };
+        Self {
+            inner,
+            out: BytesMut::new(),
+        }
+    }
+
+    /// Codes `input`; what has come out by now, which may be nothing yet.
+    pub fn push(&mut self, input: &[u8]) -> io::Result<Bytes> {
+        let mut input = PartialBuffer::new(input);
+        while !input.unwritten().is_empty() {
+            let inner = &mut self.inner;
+            write(&mut self.out, |out| inner.encode(&mut input, out))?;
+        }
+        Ok(self.out.split().freeze())
+    }
+
+    /// Everything that was pushed, so that the other end can decode it all now.
+    pub fn flush(&mut self) -> io::Result<Bytes> {
+        let inner = &mut self.inner;
+        while !write(&mut self.out, |out| inner.flush(out))? {}
+        Ok(self.out.split().freeze())
+    }
+
+    /// Ends the coding; the last of it.
+    pub fn finish(&mut self) -> io::Result<Bytes> {
+        let inner = &mut self.inner;
+        while !write(&mut self.out, |out| inner.finish(out))? {}
+        Ok(self.out.split().freeze())
+    }
+}
+
+/// Has something written behind what is there already.
+fn write<T>(out: &mut BytesMut, f: impl FnOnce(&mut WriteBuffer<'_>) -> io::Result<T>) -> io::Result<T> {
+    let start = out.len();
+    out.resize(start + PIECE, 0);
+    let (done, written) = {
+        let mut buffer = WriteBuffer::new_initialized(out.get_mut(start..).unwrap_or_default());
+        let done = f(&mut buffer);
+        (done, buffer.written_len())
+    };
+    out.truncate(start + written);
+    done
+}

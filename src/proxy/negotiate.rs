@@ -1,0 +1,306 @@
+//! In which coding a client gets an answer: decided here for what is stored, for what a fill brings
+//! and for what is passed on.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Response, StatusCode};
+
+use super::Proxy;
+use super::coding::{Brought, Job};
+use super::collapse::Arrival;
+use super::exchange::Exchange;
+use super::problem::Refusal;
+use crate::body::stream::Reader;
+use crate::body::{Body, Source};
+use crate::codec::Level;
+use crate::config::{Compress, Rule};
+use crate::fields::coding::{self, Coded, Coding};
+use crate::origin::OriginBody;
+use crate::policy::coding::{
+    Answer, Negotiated, coded_fields, decoded_fields, is_negotiated, is_personal, may_be_transformed,
+    negotiate, vary_by_coding,
+};
+use crate::policy::key;
+use crate::policy::storing::{RequestFacts, Terms};
+use crate::store::{Codings, StoredResponse};
+
+impl Exchange {
+    /// Whether the request carries any credential.
+    fn has_credentials(&self) -> bool {
+        let credentials = &self.ruling.config.credentials;
+        let mut names = self.head.headers.keys();
+        names.any(|name| key::is_credential(name, credentials))
+    }
+
+    /// The coding for this client. A client that wants a part gets it of the content itself.
+    fn negotiate(&self, answer: Answer<'_>, coded: Coded, negotiated: bool) -> Negotiated {
+        if self.asked.no_transform {
+            return Negotiated::AsItIs;
+        }
+        let accepted = self.asked.accepted;
+        if self.asks_for_range() && coded == Coded::Identity && !accepted.refuses_identity() {
+            return Negotiated::AsItIs;
+        }
+        negotiate(&self.rule, accepted, answer, coded, negotiated)
+    }
+
+    fn levels(&self) -> (Level, Level) {
+        let usual = || Arc::new(Compress::default());
+        let compress = self.rule.compress.clone().unwrap_or_else(usual);
+        (compress.first, compress.later)
+    }
+}
+
+/// A client's answer, or why it can have none.
+pub(super) type Choice<T> = Result<T, Refusal>;
+
+/// A stored response's fields and content in the coding for a client.
+pub(super) struct Chosen {
+    pub fields: HeaderMap,
+    pub body: Body,
+}
+
+impl Proxy {
+    /// Which codings may be made of an answer that is stored; has its `Vary` say so.
+    pub(super) fn codings(
+        &self,
+        rule: &Rule,
+        facts: &RequestFacts,
+        terms: &Terms,
+        (status, length): (StatusCode, Option<u64>),
+        fields: &mut HeaderMap,
+        before: Option<&Codings>,
+    ) -> Codings {
+        let answer = Answer {
+            status,
+            fields,
+            length,
+            personal: is_personal(rule, facts.any_credential, terms.public),
+        };
+        if is_negotiated(rule, answer) {
+            vary_by_coding(fields);
+            match before {
+                Some(before) if before.making().is_some() => before.clone(),
+                Some(_) | None => Codings::negotiable(),
+            }
+        } else {
+            if coding::of(fields) != Coded::Identity && may_be_transformed(fields) {
+                vary_by_coding(fields);
+            }
+            Codings::none()
+        }
+    }
+
+    /// A stored response in the coding for this client; `None`: as it is stored.
+    pub(super) fn chosen(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        entry: &Arc<StoredResponse>,
+    ) -> Option<Choice<Chosen>> {
+        let negotiated = entry.codings.making().is_some();
+        if !negotiated && entry.coded() == Coded::Identity && !exchange.asked.accepted.refuses_identity() {
+            return None;
+        }
+        if !entry.content.is_whole() {
+            return None;
+        }
+        let answer = Answer {
+            status: entry.status,
+            fields: &entry.fields,
+            length: Some(entry.content.len()),
+            personal: is_personal(&exchange.rule, entry.facts.any_credential, entry.terms.public),
+        };
+        match exchange.negotiate(answer, entry.coded(), negotiated) {
+            Negotiated::AsItIs => None,
+            Negotiated::NotAcceptable => Some(Err(Refusal::NotAcceptable)),
+            Negotiated::Decoded(coding) => {
+                let source = Source::Stored {
+                    response: entry.clone(),
+                    next: 0,
+                };
+                let mut body = self.decoded(exchange, source, coding);
+                let begun = body.begin_at_once().map_err(|_| Refusal::Undecodable);
+                let fields = decoded_fields(&entry.fields);
+                Some(begun.map(|()| Chosen { fields, body }))
+            }
+            Negotiated::Coded(coding) => self.coded(exchange, entry, coding).map(Ok),
+        }
+    }
+
+    fn coded(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        entry: &Arc<StoredResponse>,
+        coding: Coding,
+    ) -> Option<Chosen> {
+        let (first, later) = exchange.levels();
+        if let Some((fields, form)) = entry.form(coding) {
+            self.note_coded_hit(entry, form, &exchange.ruling, later);
+            return Some(Chosen {
+                fields: fields.clone(),
+                body: Body::form(entry.clone(), form.content.clone()),
+            });
+        }
+        let Some(making) = entry.codings.making() else {
+            // It is not compressed but for a client that accepts nothing else.
+            let source = Source::Stored {
+                response: entry.clone(),
+                next: 0,
+            };
+            return Some(Chosen {
+                fields: coded_fields(&entry.fields, coding, None),
+                body: Body::encoded(source, coding, first, self.metrics.clone()),
+            });
+        };
+        if exchange.is_head() {
+            return Some(Chosen {
+                fields: coded_fields(&entry.fields, coding, None),
+                body: Body::empty(),
+            });
+        }
+        let job = Job {
+            making: making.clone(),
+            key: entry.key.clone(),
+            coding,
+            ruling: exchange.ruling.clone(),
+            level: first,
+        };
+        match self.coding_of(entry, job) {
+            Brought::Whole(content) => Some(Chosen {
+                fields: coded_fields(&entry.fields, coding, Some(content.len())),
+                body: Body::form(entry.clone(), content),
+            }),
+            Brought::Coming(reader) => Some(Chosen {
+                fields: coded_fields(&entry.fields, coding, None),
+                body: Body::fill(reader, None),
+            }),
+            Brought::Nothing => None,
+        }
+    }
+
+    fn decoded(&self, exchange: &Exchange, source: Source, coding: Coding) -> Body {
+        let cap = exchange.ruling.config.limits.decoded_body;
+        Body::decoded(source, coding, cap, self.metrics.clone())
+    }
+
+    /// What a fill brings in the coding for this client; the reader back where that is none.
+    pub(super) async fn arriving_coded(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        arrival: &Arrival,
+        fields: &HeaderMap,
+        reader: Reader,
+    ) -> Result<Choice<Chosen>, Reader> {
+        if !arrival.whole {
+            return Err(reader);
+        }
+        let coded = coding::of(&arrival.fields);
+        let answer = Answer {
+            status: arrival.status,
+            fields: &arrival.fields,
+            length: arrival.length,
+            personal: is_personal(&exchange.rule, arrival.any_credential, arrival.terms.public),
+        };
+        match exchange.negotiate(answer, coded, arrival.codings.making().is_some()) {
+            Negotiated::AsItIs => Err(reader),
+            Negotiated::NotAcceptable => Ok(Err(Refusal::NotAcceptable)),
+            Negotiated::Decoded(coding) => {
+                let mut body = self.decoded(exchange, Source::Fill(reader), coding);
+                let begun = Box::pin(body.begin()).await.map_err(|_| Refusal::Undecodable);
+                let fields = decoded_fields(fields);
+                Ok(begun.map(|()| Chosen { fields, body }))
+            }
+            Negotiated::Coded(coding) => {
+                let (first, _) = exchange.levels();
+                let coded = coded_fields(fields, coding, None);
+                let body = match arrival.codings.making() {
+                    None => Body::encoded(Source::Fill(reader), coding, first, self.metrics.clone()),
+                    Some(making) => {
+                        let job = Job {
+                            making: making.clone(),
+                            key: arrival.key.clone(),
+                            coding,
+                            ruling: exchange.ruling.clone(),
+                            level: first,
+                        };
+                        let reader = self.coding_of_fill(reader, arrival.length.is_some(), job)?;
+                        Body::fill(reader, None)
+                    }
+                };
+                Ok(Ok(Chosen { fields: coded, body }))
+            }
+        }
+    }
+
+    /// The origin's answer in the coding for the client that it is for alone.
+    pub(super) async fn passed_coded(
+        &self,
+        exchange: &Exchange,
+        answer: Response<OriginBody>,
+    ) -> Choice<Response<Body>> {
+        use http_body::Body as _;
+        let (mut head, body) = answer.into_parts();
+        let length = if exchange.is_head() {
+            length_told(&head.headers)
+        } else {
+            body.size_hint().exact()
+        };
+        let public = || {
+            let mut said = crate::fields::cache_control::CacheControl::default();
+            for line in head.headers.get_all(http::header::CACHE_CONTROL) {
+                said.add_line(line.as_bytes());
+            }
+            said.public
+        };
+        let answer = Answer {
+            status: head.status,
+            fields: &head.headers,
+            length,
+            personal: is_personal(&exchange.rule, exchange.has_credentials(), public()),
+        };
+        let coded = coding::of(&head.headers);
+        let negotiated = is_negotiated(&exchange.rule, answer);
+        let chosen = exchange.negotiate(answer, coded, negotiated);
+        if negotiated {
+            vary_by_coding(&mut head.headers);
+        }
+        let source = |body| Source::Origin(Box::new(body));
+        let body = match chosen {
+            Negotiated::AsItIs => Body::origin(body),
+            // A change was made, whatever its answer looks like.
+            Negotiated::NotAcceptable if !exchange.head.method.is_safe() => Body::origin(body),
+            Negotiated::NotAcceptable => return Err(Refusal::NotAcceptable),
+            Negotiated::Coded(coding) => {
+                head.headers = coded_fields(&head.headers, coding, None);
+                if exchange.is_head() {
+                    Body::empty()
+                } else {
+                    Body::encoded(source(body), coding, exchange.levels().0, self.metrics.clone())
+                }
+            }
+            Negotiated::Decoded(coding) => {
+                head.headers = decoded_fields(&head.headers);
+                if exchange.is_head() {
+                    Body::empty()
+                } else {
+                    let mut body = self.decoded(exchange, source(body), coding);
+                    if Box::pin(body.begin()).await.is_err() {
+                        return Err(Refusal::Undecodable);
+                    }
+                    body
+                }
+            }
+        };
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+/// The length that a HEAD's answer tells of.
+fn length_told(fields: &HeaderMap) -> Option<u64> {
+    fields
+        .get(http::header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
