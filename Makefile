@@ -26,7 +26,7 @@ demo:
 	$(CARGO) run --release --locked --quiet -- demo $(ARGS)
 
 test:
-	@scripts/need.sh cc rustfmt clippy redis-server
+	@scripts/need.sh cc rustfmt clippy redis-server curl zstd python3 node
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path benches/limit/Cargo.toml
 	$(CARGO) clippy $(LIMIT) $(LIMIT_DIR) --all-targets --quiet -- -D warnings
@@ -43,7 +43,7 @@ quick:
 
 # Tests that take minutes are named soak_… and ignored elsewhere; they run one after another.
 soak:
-	@scripts/need.sh cc redis-server
+	@scripts/need.sh cc redis-server curl zstd python3 node
 	$(CARGO) test --locked --release --test it --test model --no-fail-fast soak_ -- --ignored --nocapture --test-threads 1
 
 # Takes half an hour: each bug is built, and looked for with all traces and some histories.
@@ -52,11 +52,12 @@ planted:
 	python3 scripts/planted.py $(ARGS)
 
 bench: release limit-program
-	@scripts/need.sh wrk nginx haproxy taskset python3 redis-server redis-benchmark
+	@scripts/need.sh wrk nginx haproxy taskset python3 redis-server redis-benchmark varnishd brotli zstd
 	$(CARGO) bench --locked --bench policy -- --noplot
 	python3 benches/run.py $(ARGS)
 	python3 benches/writes.py
 	python3 benches/redis.py
+	python3 benches/compress.py
 
 limits: release limit-program
 	@scripts/need.sh python3

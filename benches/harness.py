@@ -4,7 +4,9 @@ Nothing here decides what is measured. Every process started through `Bench` is 
 the `with` block is left, whatever the reason.
 """
 
+import grp
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -25,8 +27,46 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 SERVER_CORE, LOAD_CORE = 0, 1
 
 
+# A cache on one thread, in files on a memory file system, without a log.
+NGINX_CONFIG = """\
+daemon off;
+user {user} {group};
+worker_processes 1;
+pid {dir}/nginx.pid;
+error_log {dir}/nginx-error.log;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path {dir}/nginx-tmp/body;
+  proxy_temp_path {dir}/nginx-tmp/proxy;
+  fastcgi_temp_path {dir}/nginx-tmp/fastcgi;
+  uwsgi_temp_path {dir}/nginx-tmp/uwsgi;
+  scgi_temp_path {dir}/nginx-tmp/scgi;
+  proxy_cache_path {dir}/nginx-cache keys_zone=bench:8m use_temp_path=off;
+  upstream origin {{ server 127.0.0.1:{origin}; keepalive 16; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://origin;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_cache bench;
+      proxy_cache_valid 200 1h;
+      add_header X-Cache $upstream_cache_status;
+      {more}
+    }}
+  }}
+}}
+"""
+
+
 class Failed(Exception):
     """A measurement that cannot be trusted, or a process that did not start."""
+
+
+class Missing(Failed):
+    """A candidate that is not on this machine. One that is here and fails ends the run."""
 
 
 def say(text):
@@ -49,6 +89,20 @@ def pinned(command, core):
     if core is None or len(os.sched_getaffinity(0)) < 2 or not shutil.which("taskset"):
         return [str(word) for word in command]
     return ["taskset", "-c", str(core), *(str(word) for word in command)]
+
+
+def binary(name):
+    """Debian puts servers where an ordinary user's PATH does not look."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not found:
+        raise Missing(f"{name} is not installed")
+    return found
+
+
+def nobody():
+    """The user and the group without rights, as which servers work that root starts."""
+    user = pwd.getpwnam("nobody")
+    return user.pw_name, grp.getgrgid(user.pw_gid).gr_name
 
 
 def free_port():
@@ -108,6 +162,19 @@ class Bench:
         with open(log or os.devnull, "wb") as out:
             process = self.start([LARDER, "serve", "--config", file], core, out, name)
         process.admin = admin
+        wait_for(port, process)
+        return process, port
+
+    def start_nginx(self, origin, more=""):
+        """Starts nginx as a cache of what is on port `origin`; `more` goes into its location."""
+        port, file = free_port(), self.dir / "nginx.conf"
+        (self.dir / "nginx-tmp").mkdir()
+        user, group = nobody()
+        config = NGINX_CONFIG.format(
+            dir=self.dir, port=port, origin=origin, user=user, group=group, more=more
+        )
+        file.write_text(config)
+        process = self.start([binary("nginx"), "-c", file, "-p", self.dir], name="nginx")
         wait_for(port, process)
         return process, port
 
@@ -264,12 +331,15 @@ class Load:
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1, "m": 60}
 
 
-def wrk(pid, port, target, seconds, connections=64, script=None):
+def wrk(pid, port, target, seconds, connections=64, script=None, fields=()):
     """Loads one server and divides its CPU time by the requests that wrk counted.
 
     `script`: a file of Lua that says what to ask for, and the words that it is given.
+    `fields`: field lines that each request carries.
     """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    for field in fields:
+        command += ["-H", field]
     url, words = f"http://127.0.0.1:{port}{target}", []
     if script:
         command += ["-s", script[0]]
@@ -289,7 +359,7 @@ def wrk(pid, port, target, seconds, connections=64, script=None):
     percentiles = [
         float(found[1]) * UNITS[found[2]] * 1e3
         for percent in (50, 99)
-        if (found := re.search(rf"^\s+{percent}%\s+([\d.]+)([um]?s|m)$", run.stdout, re.M))
+        if (found := re.search(rf"^\s+{percent}%\s+([\d.]+)([um]?s|m) *$", run.stdout, re.M))
     ]
     return Load(used, int(total[1]), float(total[2]) * UNITS[total[3]], percentiles)
 

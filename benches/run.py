@@ -6,12 +6,11 @@ disturbs the machine disturbs everyone. Only ratios of one run are worth compari
 """
 
 import argparse
-import os
 import shutil
 import sys
 
 import harness
-from harness import Bench, Failed, LARDER, LIMIT, free_port, must_hit, say, wait_for
+from harness import Bench, Failed, LARDER, LIMIT, Missing, binary, free_port, must_hit, say, wait_for
 
 LARDER_CONFIG = """\
 listen: 127.0.0.1:{{listen}}
@@ -23,37 +22,6 @@ rules:
   - name: item
     match: GET /item
     ttl: 1h
-"""
-
-NGINX_CONFIG = """\
-daemon off;
-user {user};
-worker_processes 1;
-pid {dir}/nginx.pid;
-error_log {dir}/nginx-error.log;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off;
-  keepalive_requests 1000000000;
-  client_body_temp_path {dir}/nginx-tmp/body;
-  proxy_temp_path {dir}/nginx-tmp/proxy;
-  fastcgi_temp_path {dir}/nginx-tmp/fastcgi;
-  uwsgi_temp_path {dir}/nginx-tmp/uwsgi;
-  scgi_temp_path {dir}/nginx-tmp/scgi;
-  proxy_cache_path {dir}/nginx-cache keys_zone=bench:8m use_temp_path=off;
-  upstream origin {{ server 127.0.0.1:{origin}; keepalive 16; }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://origin;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_cache bench;
-      proxy_cache_valid 200 1h;
-      add_header X-Cache $upstream_cache_status;
-    }}
-  }}
-}}
 """
 
 HAPROXY_CONFIG = """\
@@ -76,10 +44,6 @@ frontend front
 backend origin
   server one 127.0.0.1:{origin}
 """
-
-
-class Missing(Failed):
-    """A candidate that is not on this machine. One that is here and fails ends the run."""
 
 
 class Candidate:
@@ -110,13 +74,7 @@ def start_larder(bench, origin, access):
 
 
 def start_nginx(bench, origin):
-    port, file = free_port(), bench.dir / "nginx.conf"
-    (bench.dir / "nginx-tmp").mkdir()
-    user = "root" if os.geteuid() == 0 else "nobody"
-    config = NGINX_CONFIG.format(dir=bench.dir, port=port, origin=origin, user=user)
-    file.write_text(config)
-    process = bench.start([binary("nginx"), "-c", file, "-p", bench.dir], name="nginx")
-    wait_for(port, process)
+    process, port = bench.start_nginx(origin)
     must_hit("nginx", port, "/item", origin, [("x-cache", "HIT")])
     return Candidate("nginx proxy_cache", process, port)
 
@@ -129,14 +87,6 @@ def start_haproxy(bench, origin):
     # HAProxy adds Age to what it takes from its cache, and to nothing else.
     must_hit("haproxy", port, "/item", origin, [("age", "")])
     return Candidate("HAProxy cache", process, port)
-
-
-def binary(name):
-    """Debian puts servers where an ordinary user's PATH does not look."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if not found:
-        raise Missing(f"{name} is not installed")
-    return found
 
 
 def start_all(bench):

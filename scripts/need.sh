@@ -12,7 +12,9 @@ package_of() {
     case "$1" in
         cc) echo gcc libc6-dev ;;
         taskset) echo util-linux ;;
+        node) echo nodejs ;;
         redis-benchmark) echo redis-tools ;;
+        varnishd) echo varnish ;;
         *) echo "$1" ;;
     esac
 }

@@ -1,9 +1,8 @@
 //! Words of other proxies, and of things that are not there: what to write instead.
 
 const NO_TLS: &str = "remove it: this version speaks plain HTTP on both sides; put what speaks TLS in front";
-const NO_COMPRESSION: &str = "remove it: this version passes content as the origin coded it";
+const COMPRESS: &str = "write `compress: { codings: [...], types: [...] }` in `defaults` or in a rule; without it what is text is compressed";
 const REDIS: &str = "write it under `store`, as `redis: { url: ..., namespace: ... }`";
-const NO_ENCODING: &str = "remove it: this version asks the origin for the codings that the client asks for";
 const LISTEN: &str = "write where clients connect as `listen: 0.0.0.0:8080`";
 const ORIGIN: &str = "write the server behind Larder as `origin: http://127.0.0.1:3000`";
 const MATCH: &str = "write method and path together, as `match: GET /products`";
@@ -15,10 +14,10 @@ pub(super) fn meant(section: &str, key: &str) -> Option<&'static str> {
         ("redis", key) => return of_redis(key),
         ("tls", key) => return of_tls(key),
         (_, "tls" | "ssl" | "https") => NO_TLS,
-        (_, "compress" | "compression" | "gzip" | "brotli") => NO_COMPRESSION,
+        (_, "compression" | "gzip" | "brotli" | "zstd" | "br") => COMPRESS,
+        ("", "compress") => COMPRESS,
         (_, "redis" | "valkey") => REDIS,
         ("", "trace" | "tracing" | "otlp") => "remove it: this version exports no traces",
-        ("rules" | "defaults", "accept_encoding") => NO_ENCODING,
         ("metrics", "compat") => "remove it: this version has its metrics under their own names alone",
         ("", "server" | "port" | "bind" | "address" | "http") => LISTEN,
         ("", "upstream" | "upstreams" | "backend" | "backends" | "target" | "proxy_pass") => ORIGIN,
@@ -91,6 +90,7 @@ mod tests {
         );
         assert_eq!(meant("redis", "urll"), None);
         assert_eq!(meant("tls", "cert"), Some("write `certificate`"));
+        assert_eq!(meant("defaults", "gzip"), Some(COMPRESS));
         assert_eq!(meant("rules", "path"), Some(MATCH));
         assert_eq!(meant("limits", "path"), None);
         assert_eq!(meant("", "orgin"), None);

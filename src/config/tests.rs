@@ -7,6 +7,9 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::*;
+use crate::codec::Level;
+use crate::fields::coding::Coding;
+use crate::fields::media_range::MediaRange;
 use crate::route::Pattern;
 
 fn load_text(text: &str, env: &[(&str, &str)]) -> Result<Loaded, Problems> {
@@ -412,6 +415,9 @@ fn a_fingerprint_changes_with_what_decides_reuse_and_with_nothing_else() {
         ("", "    share: auto\n"),
         ("", "    targeted: [Larder-Cache-Control]\n"),
         ("", "    client_cache_control: honor\n"),
+        ("", "    compress: false\n"),
+        ("", "    compress: {codings: [gzip], level: {later: default}}\n"),
+        ("", "    accept_encoding: identity\n"),
     ] {
         assert_eq!(print(top, rule), base, "{top} {rule}");
     }
@@ -440,6 +446,10 @@ fn a_fingerprint_changes_with_what_decides_reuse_and_with_nothing_else() {
         ("", "    jitter: 10%\n"),
         ("", "    max_object: 1MiB\n"),
         ("", "    host: a.example\n"),
+        ("", "    accept_encoding: pass\n"),
+        ("", "    compress: {types: [text/*]}\n"),
+        ("", "    compress: {min_size: 1KiB}\n"),
+        ("", "    compress: {credentials: true}\n"),
     ] {
         assert!(seen.insert(print(top, rule)), "{top} {rule}");
     }
@@ -449,6 +459,47 @@ fn a_fingerprint_changes_with_what_decides_reuse_and_with_nothing_else() {
 fn a_fingerprint_is_the_same_in_every_version() {
     let config = Config::from_yaml(MINIMAL).unwrap();
     assert_eq!(config.rules.rules()[0].fingerprint, 10_528_686_622_147_435_179);
+}
+
+#[test]
+fn compression_has_its_parts_from_defaults_one_by_one() {
+    let compress = |defaults: &str, rule: &str| {
+        let text = format!(
+            "origin: http://a\ndefaults: {{cache: true{defaults}}}\nrules: [{{match: GET /a{rule}}}]\n"
+        );
+        let config = Config::from_yaml(&text).unwrap_or_else(|p| panic!("{p}"));
+        config.rules.rules()[0].compress.as_deref().cloned()
+    };
+    let usual = Compress::default();
+    for (defaults, rule, expected) in [
+        ("", "", Some(usual.clone())),
+        (", compress: true", "", Some(usual.clone())),
+        (", compress: false", "", None),
+        (", compress: off", ", compress: true", Some(usual.clone())),
+        (", compress: true", ", compress: false", None),
+        (
+            ", compress: {min_size: 2KiB, codings: [gzip]}",
+            ", compress: {codings: [br, x-gzip, br], level: {first: best}}",
+            Some(Compress {
+                codings: vec![Coding::Br, Coding::Gzip],
+                min_size: 2048,
+                first: Level::Best,
+                ..usual.clone()
+            }),
+        ),
+        (
+            ", compress: {credentials: true}",
+            ", compress: {types: [image/bmp], level: {later: fast}}",
+            Some(Compress {
+                types: vec![MediaRange::parse("image/bmp").unwrap()],
+                later: Level::Fast,
+                credentials: true,
+                ..usual.clone()
+            }),
+        ),
+    ] {
+        assert_eq!(compress(defaults, rule), expected, "{defaults} {rule}");
+    }
 }
 
 #[test]

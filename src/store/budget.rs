@@ -82,6 +82,11 @@ impl Inner {
     pub(super) fn memory(&self) -> u64 {
         self.memory
     }
+
+    /// What fills have taken of it, bytes.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
 }
 
 impl Budget {

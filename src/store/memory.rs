@@ -7,12 +7,16 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::budget::Inner;
 use super::cache::{Cache, Places};
-use super::{Budget, Slot, StoredResponse};
+use super::coded::Coded;
+use super::{Budget, Codings, Slot, StoredResponse};
 use crate::config::Store;
 use crate::policy::key::CacheKey;
 
 /// Locks for changing slots, spread by key.
 const LOCKS: usize = 64;
+
+/// How many codings are looked at for what takes room: with more, storing would take the longer.
+const LOOKS: usize = 8;
 
 /// Stored responses by cache key.
 #[derive(Debug)]
@@ -23,6 +27,7 @@ pub struct Memory {
     variants: usize,
     /// Held while a slot is read, remade and put back; hits need none of them.
     locks: Box<[Mutex<()>]>,
+    coded: Coded,
 }
 
 /// What came of storing.
@@ -33,6 +38,21 @@ pub enum Inserted {
     /// It is not: too large for its share of the memory, or what it would replace was fetched
     /// later, or, replacing, no longer there.
     Refused,
+}
+
+/// What came of giving up the codings under a key.
+#[derive(PartialEq, Eq)]
+enum GivenUp {
+    /// There are none any more.
+    Gone,
+    /// They were asked for, and stay.
+    InUse,
+}
+
+/// Whether any variant has a coding kept beside it.
+fn is_coded(slot: &Slot) -> bool {
+    let mut variants = slot.variants().iter();
+    variants.any(|variant| !variant.codings.forms().is_empty())
 }
 
 /// Figures about the memory tier.
@@ -62,6 +82,7 @@ impl Memory {
             budget: Budget::new(cache, store.memory),
             variants,
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
+            coded: Coded::default(),
         }
     }
 
@@ -77,7 +98,13 @@ impl Memory {
 
     /// As [`Memory::replace`], for a response that has gained a coding.
     pub fn attach(&self, old: &Arc<StoredResponse>, new: Arc<StoredResponse>) -> Inserted {
-        self.replace(old, new)
+        self.relieve(new.weight().saturating_sub(old.weight()));
+        let key = new.key.clone();
+        let attached = self.replace(old, new);
+        if attached == Inserted::Stored {
+            self.note_coded(key);
+        }
+        attached
     }
 
     /// Stores a response, in place of the one with equal nominated fields unless that was fetched
@@ -85,6 +112,10 @@ impl Memory {
     pub fn insert(&self, response: Arc<StoredResponse>) -> Inserted {
         let inner = self.inner();
         let key = response.key.clone();
+        self.relieve(response.weight());
+        if !response.codings.forms().is_empty() {
+            self.note_coded(key.clone());
+        }
         let _lock = self.lock(&key);
         let old = inner.cache.peek(&key);
         let variants = old.as_deref().map_or(&[][..], Slot::variants);
@@ -131,6 +162,68 @@ impl Memory {
         } else {
             drop(cache.swap(response.key.clone(), Slot::new(others)));
         }
+    }
+
+    /// Gives up codings for `needed` bytes where room is short, before what they were made of would
+    /// have to go: those made first, unless they were asked for since they were last looked at.
+    fn relieve(&self, needed: u64) {
+        for _ in 0..LOOKS {
+            if self.coded.is_empty() || !self.is_short_of(needed) {
+                return;
+            }
+            let Some(key) = self.coded.take_first() else {
+                return;
+            };
+            if self.give_up_codings(&key) == GivenUp::InUse {
+                self.note_coded(key);
+            }
+        }
+    }
+
+    /// Whether `needed` more bytes would soon have something evicted: shards fill unevenly.
+    fn is_short_of(&self, needed: u64) -> bool {
+        let inner = self.inner();
+        inner.cache.weight() + inner.taken() + needed > inner.memory() / 16 * 15
+    }
+
+    fn give_up_codings(&self, key: &CacheKey) -> GivenUp {
+        let cache = &self.inner().cache;
+        let _lock = self.lock(key);
+        let Some(slot) = cache.peek(key).filter(|slot| is_coded(slot)) else {
+            return GivenUp::Gone;
+        };
+        let in_use = |variant: &Arc<StoredResponse>| {
+            let making = variant.codings.making();
+            making.is_some_and(|making| making.take_hits())
+        };
+        // All are asked, so that each begins to count anew.
+        if slot.variants().iter().filter(|variant| in_use(variant)).count() > 0 {
+            return GivenUp::InUse;
+        }
+        let bare = |variant: &Arc<StoredResponse>| {
+            if variant.codings.forms().is_empty() {
+                return variant.clone();
+            }
+            let mut parts = variant.to_parts();
+            parts.codings = Codings::negotiable();
+            Arc::new(StoredResponse::new(parts))
+        };
+        let (_, left) = cache.swap(key.clone(), Slot::new(slot.variants().iter().map(bare).collect()));
+        self.budget.note_left(&left, Some(&slot));
+        GivenUp::Gone
+    }
+
+    /// How many keys are on the list of those with codings.
+    #[cfg(test)]
+    pub(super) fn coded_keys(&self) -> usize {
+        self.coded.len()
+    }
+
+    fn note_coded(&self, key: CacheKey) {
+        let cache = &self.inner().cache;
+        self.coded.note(key, cache.len(), |key| {
+            cache.peek(key).is_some_and(|slot| is_coded(&slot))
+        });
     }
 
     /// Whether this very response is stored.

@@ -7,6 +7,7 @@
 
 mod budget;
 mod cache;
+mod coded;
 mod codings;
 mod content;
 pub mod frame;

@@ -11,7 +11,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use super::cache::Places;
 use super::*;
 use crate::clock::{Mono, Now};
+use crate::codec::Level;
 use crate::config::Store;
+use crate::fields::coding::Coding;
 use crate::invalidation::{Bounds, Event, Log, Mark, Matter, Order, Strength, Tag};
 use crate::policy::freshness::Times;
 use crate::policy::key::{CacheKey, CredentialState};
@@ -411,6 +413,77 @@ fn walking_shows_every_stored_response_once_and_no_ballast() {
     memory.walk(|response| seen.push((response.path.clone(), response.selecting.clone())));
     assert_eq!(seen.len(), 50);
     assert_eq!(seen.iter().collect::<std::collections::HashSet<_>>().len(), 50);
+}
+
+/// A response of `size` bytes, and half as much again in a coding.
+fn coded(at: &str, size: usize) -> (Arc<StoredResponse>, Arc<StoredResponse>) {
+    let bare = StoredResponse::new(Parts {
+        codings: Codings::negotiable(),
+        ..parts(at, size)
+    });
+    let mut with = bare.to_parts();
+    with.codings = with.codings.with(Form {
+        coding: Coding::Gzip,
+        level: Level::Fast,
+        content: Content::from_chunks(vec![Bytes::from(vec![1; size / 2])]),
+    });
+    (Arc::new(bare), Arc::new(StoredResponse::new(with)))
+}
+
+fn is_coded(memory: &Memory, at: &str) -> bool {
+    let slot = memory.find(&key(at)).expect("the content stays");
+    !slot.variants()[0].codings.forms().is_empty()
+}
+
+#[test]
+fn codings_give_way_before_any_content_does() {
+    let memory = Memory::new(store(4 * MIB, MIB), 4);
+    let path = |n: u64| format!("/{n}");
+    let codings = 16;
+    for n in 0..codings {
+        let (bare, with) = coded(&path(n), 64 << 10);
+        assert_eq!(memory.insert(bare.clone()), Inserted::Stored);
+        assert_eq!(memory.attach(&bare, with), Inserted::Stored);
+    }
+    let used = memory.find(&key(&path(0))).unwrap();
+    used.variants()[0].codings.making().unwrap().hit(Coding::Gzip);
+    // 1.5 MiB are taken, 0.5 MiB of them by codings; the next 2.4 MiB do not fit beside all that.
+    let mut stored = codings;
+    while memory.stats().bytes + 70 * KIB < 4 * MIB / 16 * 15 {
+        memory.insert(response(&path(stored), 64 << 10));
+        stored += 1;
+    }
+    assert!(
+        (0..codings).all(|n| is_coded(&memory, &path(n))),
+        "there was room"
+    );
+    for _ in 0..3 {
+        memory.insert(response(&path(stored), 64 << 10));
+        stored += 1;
+    }
+    assert!(!is_coded(&memory, &path(1)), "made first, and never asked for");
+    assert!(is_coded(&memory, &path(0)), "asked for since it was made");
+    assert!(is_coded(&memory, &path(codings - 1)), "made last");
+    for _ in 0..4 {
+        memory.insert(response(&path(stored), 64 << 10));
+        stored += 1;
+    }
+    assert_eq!(memory.stats().evictions, 0);
+    let stripped = memory.find(&key(&path(1))).unwrap();
+    let codings = &stripped.variants()[0].codings;
+    assert!(codings.making().is_some(), "the coding may be made again");
+    assert_eq!(stripped.variants()[0].content.len(), 64 * KIB);
+}
+
+#[test]
+fn renewing_a_coding_for_ever_keeps_one_key_on_the_list() {
+    let memory = memory();
+    for _ in 0..10_000 {
+        let (bare, with) = coded("/a", 100);
+        memory.insert(bare.clone());
+        memory.attach(&bare, with);
+    }
+    assert!(memory.coded_keys() < 100, "{}", memory.coded_keys());
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Compression: made once, negotiated, undone where a client cannot read it, and honest in every
 //! field that speaks of it.
 
+mod bombs;
+mod readers;
+mod round_trips;
 mod stored;
 mod streams;
 
@@ -15,7 +18,7 @@ pub(super) const RULES: &str = "rules:\n  - { name: all, match: 'GET /**', ttl: 
 pub(super) const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 /// Text that compresses, `length` bytes of it.
-pub(super) fn text(length: usize) -> Vec<u8> {
+pub(crate) fn text(length: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(length + 64);
     let mut at = 0_u64;
     while text.len() < length {

@@ -30,6 +30,7 @@ pub(in crate::config) struct RawLimits {
     pub stream_idle_timeout: Option<Spanned<Duration>>,
     pub variants: Option<Spanned<u64>>,
     pub tags: Option<Spanned<u64>>,
+    pub decoded_body: Option<Spanned<u64>>,
 }
 
 impl RawLimits {
@@ -62,6 +63,7 @@ impl RawLimits {
             stream_idle_timeout: r.timeout(f.get("stream_idle_timeout")),
             variants: r.number(f.get("variants"), 1),
             tags: r.number(f.get("tags"), 1),
+            decoded_body: r.size(f.get("decoded_body")),
         };
         r.end(f);
         limits

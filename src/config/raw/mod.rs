@@ -1,6 +1,7 @@
 //! What the user may write: every key, each value with its place. Values are of the right kind
 //! here, and nothing is known yet of how they fit together; that is `resolve`'s.
 
+mod compress;
 mod key;
 mod limits;
 mod origin;
@@ -11,6 +12,7 @@ mod ttl;
 
 use std::time::Duration;
 
+pub(super) use compress::RawCompress;
 pub(super) use key::{RawBody, RawKey, RawQuery};
 pub(super) use limits::RawLimits;
 pub(super) use origin::{RawHost, RawOrigin};

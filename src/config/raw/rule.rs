@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use http::{HeaderName, header};
 
-use super::super::model::{ClientCacheControl, ClientTtl, Collapse, IgnoreOrigin, SetCookie};
+use super::super::model::{AcceptEncoding, ClientCacheControl, ClientTtl, Collapse, IgnoreOrigin, SetCookie};
 use super::super::reader::{Fields, Reader};
 use super::super::source::{Place, Spanned};
 use super::super::tree::{Node, Value};
+use super::compress::{self, RawCompress};
 use super::key::{RawKey, field_name};
 use super::share::{self, RawShare};
 use super::ttl::RawTtl;
@@ -44,6 +45,8 @@ pub(in crate::config) struct Terms {
     pub ignore_origin: Option<Spanned<IgnoreOrigin>>,
     pub targeted: Option<Spanned<Vec<HeaderName>>>,
     pub client_cache_control: Option<Spanned<ClientCacheControl>>,
+    pub accept_encoding: Option<Spanned<AcceptEncoding>>,
+    pub compress: Option<RawCompress>,
     pub collapse: Option<Spanned<Collapse>>,
     pub partial: Option<Spanned<bool>>,
     pub max_object: Option<Spanned<u64>>,
@@ -143,6 +146,8 @@ impl Terms {
             ignore_origin: ignore_origin(f.get("ignore_origin"), r),
             targeted: targeted(f.get("targeted"), r),
             client_cache_control: r.choice(f.get("client_cache_control"), &client_cache_control),
+            accept_encoding: compress::accept_encoding(f.get("accept_encoding"), r),
+            compress: RawCompress::read(f.get("compress"), r),
             collapse: r.choice(f.get("collapse"), &collapse),
             partial: r.boolean(f.get("partial")),
             max_object: r.size(f.get("max_object")),

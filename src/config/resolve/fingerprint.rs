@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::super::model::{BodyKey, FieldSet, JsonOthers, QueryKey, Rule, SetCookie, Share, Ttl, Unkeyed};
+use super::super::model::{
+    AcceptEncoding, BodyKey, Compress, FieldSet, JsonOthers, QueryKey, Rule, SetCookie, Share, Ttl, Unkeyed,
+};
 
 /// Changes when the meaning of a field changes that a rule cannot express.
 const VERSION: u64 = 1;
@@ -53,11 +55,31 @@ pub(super) fn of(rule: &Rule, credentials: &FieldSet) -> u64 {
     if rule.partial {
         d.text("partial");
     }
+    if rule.accept_encoding == AcceptEncoding::Pass {
+        d.text("accept_encoding");
+    }
+    if let Some(compress) = &rule.compress {
+        negotiated(&mut d, compress);
+    }
     d.list(rule.targeted.iter().map(|name| name.as_str().to_owned()));
     d.number(rule.max_object);
     d.list(credentials.exact.iter().map(|name| name.as_str().to_owned()));
     d.list(credentials.prefixes.iter().cloned());
     d.0.digest()
+}
+
+/// Which answers are kept to be coded; not in which codings, nor how well.
+fn negotiated(d: &mut Digest, compress: &Compress) {
+    let usual = Compress::default();
+    if (compress.min_size, compress.credentials) == (usual.min_size, usual.credentials)
+        && compress.types == usual.types
+    {
+        return;
+    }
+    d.text("compress");
+    d.number(compress.min_size);
+    d.number(u64::from(compress.credentials));
+    d.list(compress.types.iter().map(ToString::to_string));
 }
 
 fn ttl(d: &mut Digest, ttl: Ttl) {

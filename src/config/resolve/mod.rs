@@ -187,7 +187,7 @@ fn limits(raw: &RawLimits) -> Limits {
         stream_idle_timeout: value(&raw.stream_idle_timeout, seconds(3600)),
         variants: count(&raw.variants, 32),
         tags: count(&raw.tags, 64),
-        decoded_body: 64 * 1024 * 1024,
+        decoded_body: value(&raw.decoded_body, 64 * 1024 * 1024),
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::raw::{Raw, RawRule, Terms};
 use super::super::report::Report;
 use super::super::similar::nearest;
 use super::super::source::{Place, Spanned};
-use super::terms::{key, pick, pick_option, words};
+use super::terms::{compress, key, pick, pick_option, words};
 use super::ttl::Policies;
 use super::{check_max_object, fingerprint, name};
 use crate::route::{Pattern, Place as Part, Template};
@@ -98,8 +98,12 @@ impl Context<'_> {
             ignore_origin: pick(&own.ignore_origin, &default.ignore_origin, Default::default()),
             targeted: words.targeted,
             client_cache_control: words.client_cache_control,
-            compress: Some(Arc::default()),
-            accept_encoding: AcceptEncoding::Identity,
+            compress: compress(own.compress.as_ref(), default.compress.as_ref()),
+            accept_encoding: pick(
+                &own.accept_encoding,
+                &default.accept_encoding,
+                AcceptEncoding::Identity,
+            ),
             collapse: words.collapse,
             partial: pick(&own.partial, &default.partial, false),
             max_object: pick(&own.max_object, &default.max_object, self.store.max_object),
@@ -280,6 +284,7 @@ fn of_storing(written: &RawRule) -> Vec<(&'static str, &Place)> {
         at("targeted", &own.targeted),
         at("client_cache_control", &own.client_cache_control),
         at("partial", &own.partial),
+        at("accept_encoding", &own.accept_encoding),
         at("collapse", &own.collapse),
         at("max_object", &own.max_object),
         at("client_ttl", &own.client_ttl),

@@ -1,12 +1,14 @@
 //! What a rule says about answers, with `defaults` filled in.
 
+use std::sync::Arc;
+
 use http::HeaderName;
 
 use super::super::model::{
-    BodyKey, ClientCacheControl, ClientTtl, Collapse, KeySpec, LARDER_CACHE_CONTROL, QueryKey, SetCookie,
-    Share, Unkeyed,
+    BodyKey, ClientCacheControl, ClientTtl, Collapse, Compress, KeySpec, LARDER_CACHE_CONTROL, QueryKey,
+    SetCookie, Share, Unkeyed,
 };
-use super::super::raw::{RawBody, RawKey, RawQuery, Terms};
+use super::super::raw::{RawBody, RawCompress, RawKey, RawQuery, Terms};
 use super::super::source::Spanned;
 
 /// The rule's own word, else the default's, else the language's.
@@ -72,6 +74,29 @@ pub(super) fn key(own: &RawKey, default: &RawKey) -> KeySpec {
             },
         },
     }
+}
+
+/// What is compressed; the map's parts have defaults one by one. A rule's `true` is what `defaults`
+/// says of how, even where that says `false`.
+pub(super) fn compress(own: Option<&RawCompress>, default: Option<&RawCompress>) -> Option<Arc<Compress>> {
+    if !own.or(default).is_none_or(|decides| decides.on) {
+        return None;
+    }
+    let mut compress = Compress::default();
+    for parts in default.into_iter().chain(own).map(|written| &written.parts) {
+        fn take<T: Clone>(part: &mut T, written: &Option<Spanned<T>>) {
+            if let Some(written) = written {
+                part.clone_from(&written.value);
+            }
+        }
+        take(&mut compress.codings, &parts.codings);
+        take(&mut compress.min_size, &parts.min_size);
+        take(&mut compress.types, &parts.types);
+        take(&mut compress.first, &parts.first);
+        take(&mut compress.later, &parts.later);
+        take(&mut compress.credentials, &parts.credentials);
+    }
+    Some(Arc::new(compress))
 }
 
 /// In the order written, each once.

@@ -3,6 +3,7 @@
 //! Only counts are asserted here. Times are printed.
 
 mod bad_start;
+mod codings;
 mod history;
 mod ledger;
 mod outages;
