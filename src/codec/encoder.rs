@@ -35,9 +35,10 @@ impl Encoder {
         let inner: Box<dyn EncodeV2 + Send> = match coding {
             Coding::Gzip => {
                 let quality = match level {
-                    Level::Fast => 2,
+                    Level::Fast => 3,
                     Level::Default => 6,
-                    Level::Best => 9,
+                    // Level 9 takes longer, and is no shorter.
+                    Level::Best => 8,
                 };
                 Box::new(GzipEncoder::new(Quality::Precise(quality).into()))
             }

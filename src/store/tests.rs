@@ -447,28 +447,22 @@ fn codings_give_way_before_any_content_does() {
     }
     let used = memory.find(&key(&path(0))).unwrap();
     used.variants()[0].codings.making().unwrap().hit(Coding::Gzip);
-    // 1.5 MiB are taken, 0.5 MiB of them by codings; the next 2.4 MiB do not fit beside all that.
-    let mut stored = codings;
-    while memory.stats().bytes + 70 * KIB < 4 * MIB / 16 * 15 {
+    let lost = || {
+        (0..codings)
+            .filter(|n| !is_coded(&memory, &path(*n)))
+            .collect::<Vec<_>>()
+    };
+    let (mut stored, mut first) = (codings, Vec::new());
+    while lost().len() < codings as usize {
         memory.insert(response(&path(stored), 64 << 10));
         stored += 1;
+        if first.is_empty() {
+            first = lost();
+        }
+        assert_eq!(memory.stats().evictions, 0, "{stored}");
     }
-    assert!(
-        (0..codings).all(|n| is_coded(&memory, &path(n))),
-        "there was room"
-    );
-    for _ in 0..3 {
-        memory.insert(response(&path(stored), 64 << 10));
-        stored += 1;
-    }
-    assert!(!is_coded(&memory, &path(1)), "made first, and never asked for");
-    assert!(is_coded(&memory, &path(0)), "asked for since it was made");
-    assert!(is_coded(&memory, &path(codings - 1)), "made last");
-    for _ in 0..4 {
-        memory.insert(response(&path(stored), 64 << 10));
-        stored += 1;
-    }
-    assert_eq!(memory.stats().evictions, 0);
+    assert_eq!(first, [1, 2], "those made first, but for the one asked for since");
+    assert!(stored > 45, "while there was room they stayed: {stored}");
     let stripped = memory.find(&key(&path(1))).unwrap();
     let codings = &stripped.variants()[0].codings;
     assert!(codings.making().is_some(), "the coding may be made again");

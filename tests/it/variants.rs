@@ -200,7 +200,7 @@ async fn what_clients_prefer_is_compared_by_what_it_means() {
             .field("Content-Language", "de")
             .field("Cache-Control", "max-age=60")
     });
-    let larder = TestLarder::start("", &origin).await;
+    let larder = TestLarder::start("rules: [{ match: 'GET /**', accept_encoding: pass }]", &origin).await;
     let ask = |language: &'static str, coding: &'static str| {
         let fields = [("Accept-Language", language), ("Accept-Encoding", coding)];
         let larder = &larder;

@@ -2,7 +2,7 @@
 
 use super::super::model::AcceptEncoding;
 use super::super::reader::Reader;
-use super::super::source::{Place, Spanned};
+use super::super::source::Spanned;
 use super::super::tree::{Node, Value};
 use crate::codec::Level;
 use crate::fields::coding::Coding;
@@ -11,7 +11,6 @@ use crate::fields::media_range::MediaRange;
 /// `compress`, as written.
 #[derive(Debug)]
 pub(in crate::config) struct RawCompress {
-    pub place: Place,
     /// Whether anything is compressed at all.
     pub on: bool,
     pub parts: RawCompressParts,
@@ -47,11 +46,7 @@ impl RawCompress {
                 return None;
             }
         };
-        Some(RawCompress {
-            place: found.place.clone(),
-            on,
-            parts,
-        })
+        Some(RawCompress { on, parts })
     }
 }
 

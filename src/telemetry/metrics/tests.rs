@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::fields::coding::Coding;
 use crate::telemetry::{FleetFigures, RedisOperation};
 
 fn rules(number: usize) -> Vec<Arc<Rule>> {
@@ -62,6 +63,15 @@ fn exercise(metrics: &Metrics, rules: usize) -> u64 {
     for source in [Source::Write, Source::Purge] {
         metrics.invalidated(source, Strength::Hard);
         metrics.invalidated(source, Strength::Soft);
+    }
+    for coding in Coding::ALL {
+        for pass in [Pass::First, Pass::Later, Pass::Stream] {
+            metrics.coded(coding, pass, (1000, 300), Duration::from_millis(1));
+        }
+        metrics.coding_saved(coding, 700);
+        for ended in [Decoding::Done, Decoding::Corrupt, Decoding::TooLong] {
+            metrics.decoded(coding, ended);
+        }
     }
     metrics.panicked();
     metrics.redis_failed((1, "timeout"));

@@ -32,9 +32,9 @@ async fn fields_are_stored_as_they_came() {
     .map(|(name, value)| {
         row(format!("{name} is stored"), "9111 §3.1")
             .answer(fresh().field(name, value))
-            .get()
+            .get_with(&[("Accept-Encoding", "gzip")])
             .says(name, &[value])
-            .get()
+            .get_with(&[("Accept-Encoding", "gzip")])
             .hit()
             .says(name, &[value])
     })
