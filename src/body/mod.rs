@@ -21,10 +21,10 @@ use crate::fields::coding::Coding;
 use crate::fields::range::Part;
 use crate::origin::OriginBody;
 use crate::store::{Content, StoredResponse};
-use crate::telemetry::{LineAtEnd, Metrics};
+use crate::telemetry::LineAtEnd;
 
 pub use parts::Piece;
-pub use recoded::Source;
+pub use recoded::{Meter, Source};
 
 /// Content on its way to a client.
 #[derive(Debug)]
@@ -122,16 +122,16 @@ impl Body {
     }
 
     /// Content that is coded on its way.
-    pub fn encoded(source: Source, coding: Coding, level: Level, metrics: Arc<Metrics>) -> Self {
+    pub fn encoded(source: Source, coding: Coding, level: Level, meter: Meter) -> Self {
         Self::new(Kind::Recoded(Box::new(Recoded::encode(
-            source, coding, level, metrics,
+            source, coding, level, meter,
         ))))
     }
 
     /// Content that is decoded on its way, into `cap` bytes at most.
-    pub fn decoded(source: Source, coding: Coding, cap: u64, metrics: Arc<Metrics>) -> Self {
+    pub fn decoded(source: Source, coding: Coding, cap: u64, meter: Meter) -> Self {
         Self::new(Kind::Recoded(Box::new(Recoded::decode(
-            source, coding, cap, metrics,
+            source, coding, cap, meter,
         ))))
     }
 

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -11,6 +11,7 @@ use http_body::{Body as _, Frame};
 
 use super::BodyError;
 use super::stream::Reader;
+use crate::clock::Clock;
 use crate::codec::{Decoder, Encoder, Level, Undecodable};
 use crate::fields::coding::Coding;
 use crate::origin::OriginBody;
@@ -53,6 +54,15 @@ impl Source {
     }
 }
 
+/// Where a codec's work is counted, and the clock that it is timed by.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    /// The counts.
+    pub metrics: Arc<Metrics>,
+    /// The clock.
+    pub clock: Clock,
+}
+
 /// What is done with the content.
 #[derive(Debug)]
 enum Codec {
@@ -66,7 +76,7 @@ pub(super) struct Recoded {
     source: Source,
     codec: Codec,
     coding: Coding,
-    metrics: Arc<Metrics>,
+    meter: Meter,
     /// What was read and not yet decoded.
     input: Bytes,
     /// Whether something went into the encoder since it was last flushed.
@@ -82,26 +92,21 @@ pub(super) struct Recoded {
 }
 
 impl Recoded {
-    pub(super) fn encode(source: Source, coding: Coding, level: Level, metrics: Arc<Metrics>) -> Self {
-        Self::new(
-            source,
-            Codec::Encode(Encoder::new(coding, level)),
-            coding,
-            metrics,
-        )
+    pub(super) fn encode(source: Source, coding: Coding, level: Level, meter: Meter) -> Self {
+        Self::new(source, Codec::Encode(Encoder::new(coding, level)), coding, meter)
     }
 
     /// `cap`: the most that may come of it, bytes.
-    pub(super) fn decode(source: Source, coding: Coding, cap: u64, metrics: Arc<Metrics>) -> Self {
-        Self::new(source, Codec::Decode(Decoder::new(coding, cap)), coding, metrics)
+    pub(super) fn decode(source: Source, coding: Coding, cap: u64, meter: Meter) -> Self {
+        Self::new(source, Codec::Decode(Decoder::new(coding, cap)), coding, meter)
     }
 
-    fn new(source: Source, codec: Codec, coding: Coding, metrics: Arc<Metrics>) -> Self {
+    fn new(source: Source, codec: Codec, coding: Coding, meter: Meter) -> Self {
         Self {
             source,
             codec,
             coding,
-            metrics,
+            meter,
             input: Bytes::new(),
             unflushed: false,
             first: None,
@@ -160,10 +165,11 @@ impl Recoded {
     fn account(&self) {
         match self.codec {
             Codec::Encode(_) => {
-                self.metrics
+                self.meter
+                    .metrics
                     .coded(self.coding, Pass::Stream, (self.read, self.written), self.took);
             }
-            Codec::Decode(_) => self.metrics.decoded(self.coding, Decoding::Done),
+            Codec::Decode(_) => self.meter.metrics.decoded(self.coding, Decoding::Done),
         }
     }
 
@@ -199,9 +205,9 @@ impl Recoded {
             match &mut self.codec {
                 Codec::Decode(_) => self.input = data,
                 Codec::Encode(encoder) => {
-                    let began = Instant::now();
+                    let began = self.meter.clock.mono();
                     let coded = encoder.push(&data);
-                    self.took += began.elapsed();
+                    self.took += self.meter.clock.mono().since(began);
                     self.unflushed = true;
                     let coded = coded.map_err(BodyError::Codec)?;
                     if !coded.is_empty() {
@@ -252,7 +258,7 @@ impl Recoded {
             Undecodable::Corrupt => Decoding::Corrupt,
             Undecodable::TooLong => Decoding::TooLong,
         };
-        self.metrics.decoded(self.coding, ended);
+        self.meter.metrics.decoded(self.coding, ended);
         BodyError::Undecodable(why)
     }
 }

@@ -2,13 +2,14 @@
 //! given to other pods, and made better at leisure for what is asked for often.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::{Proxy, Ruling};
 use crate::body::stream::{Broken, Reader, Writer};
+use crate::clock::Clock;
 use crate::codec::{Encoder, Level};
 use crate::fields::coding::Coding;
 use crate::policy::key::CacheKey;
@@ -78,7 +79,7 @@ impl Proxy {
             Asked::Nothing => Brought::Nothing,
             Asked::Make(writer, reader) => {
                 if entry.content.len() <= SMALL {
-                    let made = code(&entry.content, &job, |_| {});
+                    let made = code(&entry.content, &job, &self.clock, |_| {});
                     let kept = self.finish_stored(&job, entry, made);
                     writer.finish(Ok(()));
                     return kept.map_or(Brought::Nothing, Brought::Whole);
@@ -116,7 +117,7 @@ impl Proxy {
         let (making, coding) = (job.making.clone(), job.coding);
         let task = move || {
             // What has not been sent by the end is held back until it is kept.
-            let made = code(&entry.content, &job, |piece| writer.push(piece));
+            let made = code(&entry.content, &job, &self.clock, |piece| writer.push(piece));
             let end = made.as_ref().map(|made| made.last.clone());
             if self.finish_stored(&job, &entry, made).is_none() {
                 job.making.made(job.coding, None);
@@ -180,7 +181,7 @@ impl Proxy {
                 Some(Some(Ok(data))) => data,
             };
             read += data.len() as u64;
-            let began = Instant::now();
+            let began = self.clock.mono();
             let coded = if data.len() as u64 > SMALL * 4 {
                 let task = tokio::task::spawn_blocking(move || {
                     let coded = encoder.push(&data);
@@ -194,7 +195,7 @@ impl Proxy {
             } else {
                 encoder.push(&data)
             };
-            took += began.elapsed();
+            took += self.clock.mono().since(began);
             unflushed = true;
             let Ok(coded) = coded else {
                 return job.fail(&writer);
@@ -374,8 +375,8 @@ struct Made {
 }
 
 /// Codes content whole; gives all but the last piece to `give` as it goes.
-fn code(content: &Content, job: &Job, mut give: impl FnMut(Bytes)) -> Option<Made> {
-    let began = Instant::now();
+fn code(content: &Content, job: &Job, clock: &Clock, mut give: impl FnMut(Bytes)) -> Option<Made> {
+    let began = clock.mono();
     let mut encoder = Encoder::new(job.coding, job.level);
     let mut pieces = Vec::new();
     for segment in content.segments() {
@@ -392,7 +393,7 @@ fn code(content: &Content, job: &Job, mut give: impl FnMut(Bytes)) -> Option<Mad
     Some(Made {
         pieces,
         last,
-        took: began.elapsed(),
+        took: clock.mono().since(began),
     })
 }
 
@@ -415,7 +416,7 @@ impl Improvement {
         if outdone {
             return;
         }
-        let Some(made) = code(&self.entry.content, &self.job, |_| {}) else {
+        let Some(made) = code(&self.entry.content, &self.job, &proxy.clock, |_| {}) else {
             return;
         };
         let content = Content::from_chunks(made.pieces);

@@ -39,7 +39,7 @@ impl Proxy {
         let blind = need.reason() == Reason::Blind;
         let place = self.spare_origin(blind, &exchange.rule, None).await;
         // As a fill would ask: the answer is compared with what a fill has stored.
-        let mut outgoing = exchange.outgoing_as_it_came(&self, RequestBody::Empty);
+        let mut outgoing = exchange.outgoing_as_it_came(self, RequestBody::Empty);
         ask_for_identity(&exchange.rule, &mut outgoing.fields);
         let passed = self.send(&exchange, outgoing).await;
         drop(place);

@@ -11,14 +11,14 @@ use super::collapse::Arrival;
 use super::exchange::Exchange;
 use super::problem::Refusal;
 use crate::body::stream::Reader;
-use crate::body::{Body, Source};
+use crate::body::{Body, Meter, Source};
 use crate::codec::Level;
 use crate::config::{Compress, Rule};
 use crate::fields::coding::{self, Coded, Coding};
 use crate::origin::OriginBody;
 use crate::policy::coding::{
-    Answer, Negotiated, coded_fields, decoded_fields, is_negotiated, is_personal, may_be_transformed,
-    negotiate, vary_by_coding,
+    Answer, Negotiated, coded_fields, decoded_fields, is_negotiated, is_personal, may_be_decoded, negotiate,
+    vary_by_coding,
 };
 use crate::policy::key;
 use crate::policy::storing::{RequestFacts, Terms};
@@ -84,7 +84,7 @@ impl Proxy {
                 Some(_) | None => Codings::negotiable(),
             }
         } else {
-            if coding::of(fields) != Coded::Identity && may_be_transformed(fields) {
+            if is_decodable(status, fields) {
                 vary_by_coding(fields);
             }
             Codings::none()
@@ -149,7 +149,7 @@ impl Proxy {
             };
             return Some(Chosen {
                 fields: coded_fields(&entry.fields, coding, None),
-                body: Body::encoded(source, coding, first, self.metrics.clone()),
+                body: Body::encoded(source, coding, first, self.meter()),
             });
         };
         if exchange.is_head() {
@@ -178,9 +178,17 @@ impl Proxy {
         }
     }
 
+    /// Where what codecs do is counted.
+    fn meter(&self) -> Meter {
+        Meter {
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
     fn decoded(&self, exchange: &Exchange, source: Source, coding: Coding) -> Body {
         let cap = exchange.ruling.config.limits.decoded_body;
-        Body::decoded(source, coding, cap, self.metrics.clone())
+        Body::decoded(source, coding, cap, self.meter())
     }
 
     /// What a fill brings in the coding for this client; the reader back where that is none.
@@ -214,7 +222,7 @@ impl Proxy {
                 let (first, _) = exchange.levels();
                 let coded = coded_fields(fields, coding, None);
                 let body = match arrival.codings.making() {
-                    None => Body::encoded(Source::Fill(reader), coding, first, self.metrics.clone()),
+                    None => Body::encoded(Source::Fill(reader), coding, first, self.meter()),
                     Some(making) => {
                         let job = Job {
                             making: making.clone(),
@@ -261,7 +269,7 @@ impl Proxy {
         let coded = coding::of(&head.headers);
         let negotiated = is_negotiated(&exchange.rule, answer);
         let chosen = exchange.negotiate(answer, coded, negotiated);
-        if negotiated {
+        if negotiated || is_decodable(head.status, &head.headers) {
             vary_by_coding(&mut head.headers);
         }
         let source = |body| Source::Origin(Box::new(body));
@@ -275,7 +283,7 @@ impl Proxy {
                 if exchange.is_head() {
                     Body::empty()
                 } else {
-                    Body::encoded(source(body), coding, exchange.levels().0, self.metrics.clone())
+                    Body::encoded(source(body), coding, exchange.levels().0, self.meter())
                 }
             }
             Negotiated::Decoded(coding) => {
@@ -293,6 +301,11 @@ impl Proxy {
         };
         Ok(Response::from_parts(head, body))
     }
+}
+
+/// Whether an answer came in a coding that is undone for clients that cannot read it.
+fn is_decodable(status: StatusCode, fields: &HeaderMap) -> bool {
+    matches!(coding::of(fields), Coded::By(_)) && may_be_decoded(status, fields)
 }
 
 /// The length that a HEAD's answer tells of.

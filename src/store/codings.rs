@@ -153,9 +153,8 @@ impl Making {
 
     /// Forgets the answers so far; whether there were any.
     pub fn take_hits(&self) -> bool {
-        self.hits
-            .iter()
-            .fold(false, |any, hits| hits.swap(0, Ordering::Relaxed) > 0 || any)
+        let taken = self.hits.each_ref().map(|hits| hits.swap(0, Ordering::Relaxed));
+        taken.iter().any(|hits| *hits > 0)
     }
 
     /// Whether the caller is the one to give the codings to other pods: the first since

@@ -75,7 +75,7 @@ pub fn may_be_decoded(status: StatusCode, fields: &HeaderMap) -> bool {
 }
 
 /// Whether no `no-transform` forbids to change content (RFC 9111 §5.2.2.6).
-pub fn may_be_transformed(fields: &HeaderMap) -> bool {
+fn may_be_transformed(fields: &HeaderMap) -> bool {
     let mut said = CacheControl::default();
     for line in fields.get_all(header::CACHE_CONTROL) {
         said.add_line(line.as_bytes());

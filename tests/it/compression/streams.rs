@@ -124,9 +124,10 @@ async fn what_cannot_be_decoded_never_passes_for_an_answer() {
             for path in ["/cut", "/bomb"] {
                 let mut client = larder.connect().await;
                 client.send_request("GET", path, &[], b"").await;
+                // Without a head at all, or with an end that is none.
                 let answer = client.try_response_to("GET").await;
-                let broke_off = answer.is_ok_and(|answer| matches!(answer.end, End::Broken(_)));
-                assert!(broke_off, "{path}");
+                let broke_off = answer.map_or(true, |answer| matches!(answer.end, End::Broken(_)));
+                assert!(broke_off, "{path} {rules}");
             }
         }
         let counted = larder
