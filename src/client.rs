@@ -59,6 +59,8 @@ pub struct ConnState {
     interim: Mutex<interim::Queue>,
     /// Whether `interim` has something to write; changed under its lock.
     interim_unsent: AtomicBool,
+    /// The connection whose stream this is (RFC 9113 §5); `None`: it is the connection itself.
+    parent: Option<Arc<ConnState>>,
     /// Wakes the connection's task after `killed`, `draining` or `interim_unsent` was set.
     waker: AtomicWaker,
 }
@@ -86,8 +88,24 @@ impl ConnState {
             draining: AtomicBool::new(false),
             interim: Mutex::default(),
             interim_unsent: AtomicBool::new(false),
+            parent: None,
             waker: AtomicWaker::new(),
         }
+    }
+
+    /// The state of one stream of a connection that carries many requests at once. While it is busy,
+    /// so is the connection; what the sweeper decides is about the connection alone.
+    pub(crate) fn stream_of(connection: &Arc<ConnState>) -> ConnState {
+        ConnState {
+            parent: Some(connection.clone()),
+            ..Self::new(connection.peer, connection.clock.clone())
+        }
+    }
+
+    /// Frames arrived on a connection that carries many requests: they are no head that could be slow.
+    pub(crate) fn frames_read(&self) {
+        self.moved.store(self.tick(), Ordering::Relaxed);
+        self.served.store(true, Ordering::Relaxed);
     }
 
     /// The client's address.
@@ -171,7 +189,10 @@ impl ConnState {
         self.owed.store(true, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
         self.served.store(true, Ordering::Relaxed);
-        InFlight { state: self.clone() }
+        InFlight {
+            state: self.clone(),
+            _connection: self.parent.as_ref().map(|parent| Box::new(parent.begin())),
+        }
     }
 
     /// What is to be known of the request in hand once its answer ends.
@@ -282,6 +303,8 @@ pub(crate) struct Waits {
 #[derive(Debug)]
 pub struct InFlight {
     state: Arc<ConnState>,
+    /// The same of the connection whose stream it is on.
+    _connection: Option<Box<InFlight>>,
 }
 
 impl InFlight {

@@ -17,14 +17,14 @@ use tokio::sync::watch;
 
 use crate::admin::{self, AdminState};
 use crate::clock::{Clock, Now};
-use crate::config::Config;
+use crate::config::{Address, Config, Listen};
 use crate::fields::via::Pseudonym;
 use crate::invalidation::Log;
 use crate::origin::{Connect, Origin, Tcp};
 use crate::policy::key::shared_secret;
 use crate::proxy::{Proxy, ProxyParts};
 use crate::redis::Dial;
-use crate::server::{self, Server, Transport};
+use crate::server::{self, Door, Secured, Server, Transport};
 use crate::store::{Memory, RedisTier};
 use crate::tasks::Tasks;
 use crate::telemetry::{AccessLogger, Metrics, RedisFigures, Sink, Snapshot};
@@ -93,7 +93,7 @@ pub struct App {
     tasks: Tasks,
     clock: Clock,
     metrics: Arc<Metrics>,
-    listen: SocketAddr,
+    listen: Vec<Bound>,
     admin: SocketAddr,
     /// Cleared when a drain begins.
     ready: Arc<AtomicBool>,
@@ -127,24 +127,31 @@ impl App {
                 .connections
                 .saturating_add(config.origin.max_connections),
         );
-        let (listener, listen) = bind("listen", config.listen)?;
-        let (admin_listener, admin) = bind("admin", config.admin)?;
+        let doors = config
+            .listen
+            .iter()
+            .map(open)
+            .collect::<Result<Vec<_>, StartError>>()?;
+        let (admin_listener, admin) = bind_admin(config.admin)?;
 
+        let listen = doors.iter().map(|(_, bound)| bound.clone()).collect();
         let app = App::assemble(config, options, listen, admin)?;
-        let (server, mut draining) = (app.server.clone(), app.draining.subscribe());
-        let stop = async move {
-            // An error means that the app itself is gone.
-            drop(draining.wait_for(|draining| *draining).await);
-        };
-        // Not detached: a drain waits until the listener is closed.
-        app.tasks.spawn(server.accept(listener, stop));
+        for (door, _) in doors {
+            let mut draining = app.draining.subscribe();
+            let stop = async move {
+                // An error means that the app itself is gone.
+                drop(draining.wait_for(|draining| *draining).await);
+            };
+            // Not detached: a drain waits until the listener is closed.
+            app.tasks.spawn(app.server.clone().accept(door, stop));
+        }
         Ok(app.with_admin(admin_listener))
     }
 
     fn assemble(
         config: Config,
         options: Options,
-        listen: SocketAddr,
+        listen: Vec<Bound>,
         admin: SocketAddr,
     ) -> Result<App, StartError> {
         let Options {
@@ -228,9 +235,18 @@ impl App {
         self
     }
 
-    /// Where clients connect.
-    pub fn listen_address(&self) -> SocketAddr {
-        self.listen
+    /// Where clients connect, as it was bound.
+    pub fn listen_addresses(&self) -> Vec<Address> {
+        self.listen.iter().map(|bound| bound.address.clone()).collect()
+    }
+
+    /// The first address and port that clients connect to; `None` where there are only sockets in the
+    /// file system.
+    pub fn listen_address(&self) -> Option<SocketAddr> {
+        self.listen.iter().find_map(|bound| match &bound.address {
+            Address::Tcp(address) => Some(*address),
+            Address::Unix(_) => None,
+        })
     }
 
     /// Where the admin port is.
@@ -305,10 +321,33 @@ impl App {
     }
 }
 
-/// A listener, and the address it got.
-fn bind(setting: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen { setting, source };
-    let listener = Server::bind(address).map_err(failed)?;
+/// A place where clients connect, as it was bound.
+#[derive(Debug, Clone)]
+struct Bound {
+    address: Address,
+    secured: Option<Secured>,
+}
+
+fn open(listen: &Listen) -> Result<(Door, Bound), StartError> {
+    let failed = |source| StartError::Listen {
+        setting: "listen",
+        source,
+    };
+    let door = Door::open(listen).map_err(failed)?;
+    let bound = Bound {
+        address: door.address().map_err(failed)?,
+        secured: door.secured().cloned(),
+    };
+    Ok((door, bound))
+}
+
+/// The admin port's listener, and the address it got.
+fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen {
+        setting: "admin",
+        source,
+    };
+    let listener = server::bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }

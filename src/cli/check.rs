@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::file;
+use super::front::in_one_line;
 use crate::config::{Config, Loaded, Overrides, load};
 
 /// Checks a file as `serve` would read it, environment included: what to print, and the exit
@@ -54,14 +55,15 @@ fn summary(config: &Config) -> String {
     } else {
         format!("{rules} rules")
     };
+    let listen = in_one_line(config.listen.iter().map(|listen| &listen.address));
     let memory = config.store.memory >> 20;
     let redis = config
         .redis
         .as_ref()
         .map_or_else(String::new, |redis| format!(", Redis {}", redis.servers));
     format!(
-        "; {rules}, {} -> {}:{}, {memory} MiB{redis}",
-        config.listen, config.origin.host, config.origin.port
+        "; {rules}, {listen} -> {}, {memory} MiB{redis}",
+        config.origin
     )
 }
 

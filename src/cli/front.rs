@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use crate::app::{App, Options};
-use crate::config::Config;
+use crate::config::{Address, Config};
 use crate::telemetry::StreamSink;
 
 /// Why Larder did not start.
@@ -19,12 +19,29 @@ pub type Drain = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = bool> + Send>> 
 
 /// A running Larder as commands see it.
 pub struct Front {
-    /// Where clients connect.
-    pub listen: SocketAddr,
+    /// Every place where clients connect.
+    pub listen: Vec<Address>,
     /// The admin port.
     pub admin: SocketAddr,
     /// Ends it.
     pub drain: Drain,
+}
+
+impl Front {
+    /// The first address and port that clients connect to; `None` where there are only sockets in the
+    /// file system.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        self.listen.iter().find_map(|address| match address {
+            Address::Tcp(address) => Some(*address),
+            Address::Unix(_) => None,
+        })
+    }
+}
+
+/// Places in one line.
+pub(super) fn in_one_line<'a>(places: impl IntoIterator<Item = &'a Address>) -> String {
+    let places: Vec<String> = places.into_iter().map(ToString::to_string).collect();
+    places.join(", ")
 }
 
 impl std::fmt::Debug for Front {
@@ -46,7 +63,7 @@ pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Front, StartF
             ..Options::default()
         };
         let app = App::start(config, options).await?;
-        let (listen, admin) = (app.listen_address(), app.admin_address());
+        let (listen, admin) = (app.listen_addresses(), app.admin_address());
         let drain: Drain = Box::new(move || {
             Box::pin(async move {
                 let drained = app.drain().await;

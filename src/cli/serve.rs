@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::client::causes;
 use super::file;
+use super::front::in_one_line;
 use super::runtime::{Signals, block_on, until_drained};
 use super::{Front, Output, Start};
 use crate::config::{self, Config, Overrides, Source};
@@ -153,7 +154,7 @@ impl Facts {
             memory: config.store.memory,
             config: config.hash.clone(),
             rules: config.rules.rules().len(),
-            origin: format!("{}:{}", config.origin.host, config.origin.port),
+            origin: config.origin.to_string(),
             redis: config
                 .redis
                 .as_ref()
@@ -163,7 +164,7 @@ impl Facts {
 
     fn log(&self, front: &Front) {
         tracing::info!(
-            listen = %front.listen,
+            listen = in_one_line(&front.listen),
             admin = %front.admin,
             origin = self.origin,
             workers = self.workers,

@@ -12,6 +12,7 @@ mod hidden;
 mod interpolate;
 mod machine;
 mod model;
+mod origin;
 mod problem;
 mod raw;
 mod reader;
@@ -22,6 +23,7 @@ mod settings;
 mod similar;
 mod size;
 mod source;
+mod tls;
 mod token;
 mod tree;
 mod warnings;
@@ -164,6 +166,12 @@ fn read(
         .redis
         .as_ref()
         .and_then(|written| redis::resolve(written, directory.as_deref(), report));
+    let listen_tls = raw
+        .listen
+        .iter()
+        .map(|written| tls::listener(written.tls.as_ref()?, directory.as_deref(), report))
+        .collect();
+    let origin_tls = origin::secured(raw.origin.as_ref(), directory.as_deref(), report);
     let hash = format!("{:016x}", xxh3_64(text.as_bytes()));
     resolve::resolve(
         &raw,
@@ -171,6 +179,8 @@ fn read(
             machine,
             admin_token,
             redis,
+            listen_tls,
+            origin_tls,
             hash: &hash,
         },
         report,

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderName;
 
@@ -20,8 +21,8 @@ use crate::route::{Pattern, Table, Template};
 pub struct Config {
     /// `false`: everything passes through, nothing is stored, nothing is answered from the store.
     pub enabled: bool,
-    /// Where clients connect.
-    pub listen: SocketAddr,
+    /// Where clients connect; at least one place.
+    pub listen: Vec<Listen>,
     /// Where health, metrics and purge are served.
     pub admin: SocketAddr,
     /// The bearer token that opens the admin port beyond loopback.
@@ -56,6 +57,76 @@ pub struct Config {
     pub hash: String,
 }
 
+/// Where clients connect, and what they are shown.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// Where.
+    pub address: Address,
+    /// `None`: in clear.
+    pub tls: Option<ListenerTls>,
+}
+
+/// A place to listen at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// An address and a port; port 0 is any that is free.
+    Tcp(SocketAddr),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// How a listener is secured: certificates, keys, and who may connect, read and checked.
+#[derive(Clone)]
+pub struct ListenerTls {
+    /// What handshakes go by.
+    pub config: Arc<rustls::ServerConfig>,
+    /// What is told of its certificates, in their order.
+    pub shown: Vec<Shown>,
+}
+
+/// What is told of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The first DNS name it is for; empty where it has none.
+    pub name: String,
+    /// Until when it is valid, where that can be told.
+    pub expires: Option<SystemTime>,
+}
+
+impl std::fmt::Debug for ListenerTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ListenerTls")
+            .field("shown", &self.shown)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How connections to the origin are secured.
+#[derive(Clone)]
+pub struct OriginTls {
+    /// Roots, and the client certificate if any.
+    pub config: Arc<rustls::ClientConfig>,
+    /// The name that the origin's certificate must be for.
+    pub server_name: rustls::pki_types::ServerName<'static>,
+}
+
+impl std::fmt::Debug for OriginTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OriginTls")
+            .field("server_name", &self.server_name)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A value that never shows in `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
@@ -67,12 +138,18 @@ impl std::fmt::Debug for Secret {
 }
 
 /// The origin and how patiently it is treated.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Origin {
     /// Host name or address, without brackets.
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// A socket in the file system, in place of host and port.
+    pub unix: Option<PathBuf>,
+    /// `None`: in clear.
+    pub tls: Option<OriginTls>,
+    /// Whether HTTP/2 is spoken without asking (RFC 9113 §3.3).
+    pub prior_knowledge: bool,
     /// Until the connection stands.
     pub connect_timeout: Duration,
     /// Until the answer's head has arrived; then how long its content may be silent, though never
@@ -87,6 +164,15 @@ pub struct Origin {
     pub max_in_flight: Option<usize>,
     /// Which `Host` the origin sees.
     pub host_field: HostField,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.unix {
+            Some(path) => write!(f, "unix:{}", path.display()),
+            None => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
 }
 
 /// Which `Host` the origin sees.

@@ -22,7 +22,7 @@ pub(super) fn check(
     if target_length(&head.uri) > limits.uri_bytes {
         return Err(Refusal::UriTooLong);
     }
-    if fields_length(&head.headers) > limits.header_bytes {
+    if fields_length(&head.headers) > limits.header_bytes || head.headers.len() > limits.header_count {
         return Err(Refusal::FieldsTooLarge);
     }
     check_form(head)?;

@@ -179,7 +179,8 @@ impl Exchange {
     /// Opens the way for interim answers from the origin, which an HTTP/1.0 client must not get
     /// (RFC 9110 §15.2).
     pub fn expect_interim(&mut self, own: &Pseudonym) -> Option<Expecting> {
-        if self.head.version < Version::HTTP_11 {
+        // The HTTP/2 library sends none either.
+        if self.head.version != Version::HTTP_11 {
             return None;
         }
         let expecting = Expecting::new(&self.connection, own.value(Version::HTTP_11).clone());

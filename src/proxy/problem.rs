@@ -87,6 +87,7 @@ impl Refusal {
         let mut response = problem(self.status(), self.reason());
         let fields = response.headers_mut();
         if self.ends_connection() {
+            // In HTTP/2, which has no such field, the library leaves it out.
             fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self == Refusal::MethodRefused {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::service::Service;
 
@@ -41,6 +41,64 @@ impl Service<Request<Incoming>> for ConnService {
         let answered = catch_unwind(AssertUnwindSafe(|| self.proxy.handle(request, &self.connection)));
         answered.unwrap_or_else(|_panic| Answering::now(self.proxy.panicked()))
     }
+}
+
+/// The requests of one client connection that carries many at once (HTTP/2).
+#[derive(Debug)]
+pub struct StreamService {
+    proxy: Arc<Proxy>,
+    connection: Arc<ConnState>,
+}
+
+impl StreamService {
+    /// The service of one connection.
+    pub fn new(proxy: Arc<Proxy>, connection: Arc<ConnState>) -> Self {
+        Self { proxy, connection }
+    }
+}
+
+impl Service<Request<Incoming>> for StreamService {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
+        as_http1(&mut request);
+        let stream = Arc::new(ConnState::stream_of(&self.connection));
+        let answered = catch_unwind(AssertUnwindSafe(|| self.proxy.handle(request, &stream)));
+        answered.unwrap_or_else(|_panic| Answering::now(self.proxy.panicked()))
+    }
+}
+
+/// Writes a request's head as HTTP/1.1 has it: the authority as `Host` (RFC 9113 §8.3.1), cookies in
+/// one line (§8.2.3). Where `Host` says something else, both stay, and the request is refused.
+fn as_http1<B>(request: &mut Request<B>) {
+    let authority = request.uri().authority().map(ToString::to_string);
+    if let Some(authority) = authority
+        && !request.headers().contains_key(header::HOST)
+        && let Ok(host) = HeaderValue::from_str(&authority)
+    {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    if let (Some(_), Some(path)) = (request.uri().authority(), request.uri().path_and_query().cloned())
+        && is_same_host(request)
+    {
+        *request.uri_mut() = path.into();
+    }
+    let cookies = request.headers().get_all(header::COOKIE);
+    if cookies.iter().nth(1).is_some() {
+        let lines: Vec<&[u8]> = cookies.iter().map(HeaderValue::as_bytes).collect();
+        if let Ok(line) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+            request.headers_mut().insert(header::COOKIE, line);
+        }
+    }
+}
+
+fn is_same_host<B>(request: &Request<B>) -> bool {
+    let host = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
+    let authority = request.uri().authority();
+    host.zip(authority)
+        .is_some_and(|(host, authority)| host.eq_ignore_ascii_case(authority.as_str().as_bytes()))
 }
 
 /// An answer, there or under way.
@@ -139,4 +197,37 @@ fn gone() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http1(target: &str, fields: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder().uri(target).version(http::Version::HTTP_2);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(()).unwrap();
+        as_http1(&mut request);
+        request
+    }
+
+    #[test]
+    fn the_authority_becomes_the_host_unless_another_is_named() {
+        let request = http1("https://shop.test:8443/a?b", &[]);
+        assert_eq!(request.uri(), "/a?b");
+        assert_eq!(request.headers()["host"], "shop.test:8443");
+        let request = http1("https://shop.test/a", &[("host", "SHOP.test")]);
+        assert_eq!((request.uri().to_string().as_str(), request.headers()["host"].as_bytes()), ("/a", &b"SHOP.test"[..]));
+        let request = http1("https://shop.test/a", &[("host", "other.test")]);
+        assert_eq!(request.uri(), "https://shop.test/a", "left for the refusal");
+    }
+
+    #[test]
+    fn cookies_are_one_line_again() {
+        let request = http1("https://a/", &[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
+        let lines: Vec<_> = request.headers().get_all("cookie").iter().collect();
+        assert_eq!(lines, ["a=1; b=2; c=3"]);
+    }
 }

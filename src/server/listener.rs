@@ -1,6 +1,6 @@
 //! Accepts connections and serves each until it ends, is drained, or keeps Larder waiting.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -10,9 +10,13 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 
+use super::door::{BACKLOG, Door, Secured, Socket};
+use super::hear::{Heard, hear};
+use super::http2::{self, FramesIo};
 use super::io::{ClientIo, Held, OnRefusal};
 use super::linger;
 use super::newcomers;
@@ -21,11 +25,8 @@ use super::transport::Transport;
 use crate::client::{ConnState, Wish};
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::proxy::{ConnService, Proxy};
+use crate::proxy::{ConnService, Proxy, StreamService};
 use crate::tasks::Tasks;
-
-/// Bound of the operating system's queue of connections not yet accepted.
-const BACKLOG: u32 = 4096;
 
 /// Handshakes that have begun when the listener is about to close have so long to end: a round trip
 /// between hosts that are near each other.
@@ -76,34 +77,35 @@ impl Server {
         }
     }
 
-    /// Binds a listener. Errors name the address.
-    pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-        let bind = || {
-            let socket = if address.is_ipv4() {
-                TcpSocket::new_v4()?
-            } else {
-                TcpSocket::new_v6()?
-            };
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            socket.listen(BACKLOG)
-        };
-        bind().map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
-    }
-
-    /// Accepts until `stop`, then takes in whoever is connected already, and closes the listener.
+    /// Accepts until `stop`, then takes in whoever is connected already, and closes the door.
     /// No accept error ends it: it pauses, longer each time, and goes on.
-    pub async fn accept(self, listener: TcpListener, stop: impl Future<Output = ()>) {
+    pub async fn accept(self, door: Door, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut pause = Pause::default();
-        loop {
-            tokio::select! {
-                () = &mut stop => break,
-                () = self.accept_one(&listener, &mut pause) => {}
+        let secured = door.secured().cloned();
+        match door.socket {
+            Socket::Tcp(listener) => {
+                loop {
+                    tokio::select! {
+                        () = &mut stop => break,
+                        () = self.accept_one(listener.accept(), secured.as_ref(), &mut pause) => {}
+                    }
+                }
+                if let Ok(listener) = listener.into_std() {
+                    self.close(listener, secured.as_ref()).await;
+                }
             }
-        }
-        if let Ok(listener) = listener.into_std() {
-            self.close(listener).await;
+            Socket::Unix(listener, _file) => {
+                loop {
+                    tokio::select! {
+                        () = &mut stop => break,
+                        () = self.accept_one(listener.accept(), secured.as_ref(), &mut pause) => {}
+                    }
+                }
+                if let Ok(listener) = listener.into_std() {
+                    self.take_in(|| listener.accept(), secured.as_ref()).await;
+                }
+            }
         }
     }
 
@@ -112,26 +114,31 @@ impl Server {
     ///
     /// Where the system cannot turn clients away, who connects between the last look and the close,
     /// a matter of microseconds, is still reset.
-    async fn close(&self, listener: std::net::TcpListener) {
+    async fn close(&self, listener: std::net::TcpListener, secured: Option<&Secured>) {
         match newcomers::turn_away(&listener) {
             Ok(()) => {
-                self.take_in(&listener).await;
+                self.take_in(|| listener.accept(), secured).await;
                 tokio::time::sleep(HANDSHAKE).await;
             }
             Err(error) => tracing::debug!(%error, "clients cannot be turned away before the listener closes"),
         }
-        self.take_in(&listener).await;
+        self.take_in(|| listener.accept(), secured).await;
     }
 
-    async fn accept_one(&self, listener: &TcpListener, pause: &mut Pause) {
+    async fn accept_one<S: Accepted>(
+        &self,
+        accepting: impl Future<Output = io::Result<(S, S::Peer)>>,
+        secured: Option<&Secured>,
+        pause: &mut Pause,
+    ) {
         // Beyond `limits.connections` clients wait in the operating system's queue.
         let Ok(permit) = self.room.clone().acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
+        match accepting.await {
             Ok((stream, peer)) => {
                 pause.over();
-                self.spawn_tcp(stream, peer, permit);
+                self.begin(stream, S::address(&peer), secured, permit);
             }
             Err(error) => pause.after(&error).await,
         }
@@ -139,20 +146,21 @@ impl Server {
 
     /// Accepts what waits in the operating system's queue: those clients are connected, and would
     /// be reset. Asked directly, not through the runtime, which may not know of the last ones yet.
-    async fn take_in(&self, listener: &std::net::TcpListener) {
+    async fn take_in<S: Queued>(
+        &self,
+        accept: impl Fn() -> io::Result<(S, S::Peer)>,
+        secured: Option<&Secured>,
+    ) {
         let mut pause = Pause::default();
         for _ in 0..=BACKLOG {
-            let accepted = listener.accept().and_then(|(stream, peer)| {
-                stream.set_nonblocking(true)?;
-                Ok((TcpStream::from_std(stream)?, peer))
-            });
+            let accepted = accept().and_then(|(stream, peer)| Ok((stream.into_stream()?, peer)));
             match accepted {
                 Ok((stream, peer)) => {
                     // Only now: with nobody in the queue the listener closes, however full it is here.
                     let Ok(permit) = self.room.clone().acquire_owned().await else {
                         return;
                     };
-                    self.spawn_tcp(stream, peer, permit);
+                    self.begin(stream, S::address(&peer), secured, permit);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => pause.after(&error).await,
@@ -160,38 +168,87 @@ impl Server {
         }
     }
 
-    fn spawn_tcp(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
+    /// Serves an accepted connection in the background, after a handshake if it is to be secured.
+    fn begin<S: Accepted>(
+        &self,
+        stream: S,
+        peer: Option<IpAddr>,
+        secured: Option<&Secured>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        stream.prepare();
+        match secured {
+            None => self.spawn(stream, peer, Some(permit)),
+            Some(secured) => self.spawn_secured(stream, peer, secured.config(), permit),
         }
-        self.spawn(stream, Some(peer.ip()), Some(permit));
     }
 
     /// Serves one connection over any transport in the background.
     pub fn spawn<T: Transport>(&self, io: T, peer: Option<IpAddr>, permit: Option<OwnedSemaphorePermit>) {
+        let (state, held) = self.admit(peer, permit);
+        let server = self.clone();
+        self.tasks.spawn(async move {
+            match hear(io, &state).await {
+                None => {}
+                Some((Heard::Http1, io)) => server.serve_http1(io, state, held).await,
+                Some((Heard::Http2, io)) => server.serve_http2(io, state, held).await,
+            }
+        });
+    }
+
+    fn spawn_secured<T: Transport>(
+        &self,
+        io: T,
+        peer: Option<IpAddr>,
+        config: Arc<rustls::ServerConfig>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let (state, held) = self.admit(peer, Some(permit));
+        let server = self.clone();
+        self.tasks.spawn(async move {
+            let handshake = TlsAcceptor::from(config).accept(io);
+            let io = match unless_ended(&state, handshake).await {
+                None => return,
+                Some(Ok(io)) => io,
+                Some(Err(error)) => {
+                    return tracing::debug!(%error, "a client's TLS handshake failed");
+                }
+            };
+            // A client that names no protocol speaks HTTP/1.1 (RFC 9113 §3.2).
+            if io.get_ref().1.alpn_protocol() == Some(b"h2") {
+                server.serve_http2(io, state, held).await;
+            } else {
+                server.serve_http1(io, state, held).await;
+            }
+        });
+    }
+
+    /// A connection's state, and its place among all.
+    fn admit(&self, peer: Option<IpAddr>, permit: Option<OwnedSemaphorePermit>) -> (Arc<ConnState>, Held) {
         let state = Arc::new(ConnState::new(peer, self.registry.clock.clone()));
         let held = Held {
             _registered: self.registry.add(state.clone()),
             permit,
             lingering: self.lingering.clone(),
         };
+        (state, held)
+    }
+
+    async fn serve_http1<T: Transport>(&self, io: T, state: Arc<ConnState>, held: Held) {
         let io = ClientIo::new(io, state.clone(), self.on_refusal.clone(), held);
         let service = ConnService::new(self.proxy.clone(), state.clone());
         let connection = self
             .builder()
             .serve_connection(TokioIo::new(io), service)
             .with_upgrades();
-        self.tasks.spawn(async move {
-            if let Err(error) = (Serve {
-                connection: pin!(connection),
-                state,
-                draining: false,
-            })
-            .await
-            {
-                tracing::debug!(%error, "a client connection ended");
-            }
-        });
+        drive(pin!(connection), state).await;
+    }
+
+    async fn serve_http2<T: Transport>(&self, io: T, state: Arc<ConnState>, held: Held) {
+        let io = FramesIo::new(io, state.clone(), held);
+        let service = StreamService::new(self.proxy.clone(), state.clone());
+        let connection = http2::serve(io, service, &self.limits, &self.tasks);
+        drive(pin!(connection), state).await;
     }
 
     fn builder(&self) -> http1::Builder {
@@ -230,6 +287,47 @@ impl Server {
     }
 }
 
+/// Waits for a handshake, unless the connection is to end first.
+async fn unless_ended<T>(state: &ConnState, handshake: impl Future<Output = T>) -> Option<T> {
+    let mut handshake = pin!(handshake);
+    poll_fn(|cx| match state.watch(cx.waker()) {
+        Wish::End => Poll::Ready(None),
+        // Who has not spoken yet is left to the sweeper.
+        Wish::Drain | Wish::GoOn => handshake.as_mut().poll(cx).map(Some),
+    })
+    .await
+}
+
+/// Serves one connection to its end, which may be asked for by the sweeper and by a drain.
+async fn drive<C: Drivable>(connection: Pin<&mut C>, state: Arc<ConnState>) {
+    let served = Serve {
+        connection,
+        state,
+        draining: false,
+    };
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "a client connection ended");
+    }
+}
+
+/// A connection of the HTTP library.
+trait Drivable: Future<Output = hyper::Result<()>> {
+    /// Ends it once what is under way has been answered.
+    fn end_gracefully(self: Pin<&mut Self>);
+}
+
+impl<T: Transport> Drivable for http1::UpgradeableConnection<TokioIo<ClientIo<T>>, ConnService> {
+    fn end_gracefully(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<T: Transport> Drivable for http2::Connection<T> {
+    fn end_gracefully(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
 /// Drives one connection, and listens to the sweeper and the drain.
 struct Serve<'c, C> {
     connection: Pin<&'c mut C>,
@@ -237,9 +335,7 @@ struct Serve<'c, C> {
     draining: bool,
 }
 
-type Connection<T> = http1::UpgradeableConnection<TokioIo<ClientIo<T>>, ConnService>;
-
-impl<T: Transport> Future for Serve<'_, Connection<T>> {
+impl<C: Drivable> Future for Serve<'_, C> {
     type Output = hyper::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -257,7 +353,7 @@ impl<T: Transport> Future for Serve<'_, Connection<T>> {
     }
 }
 
-impl<T: Transport> Serve<'_, Connection<T>> {
+impl<C: Drivable> Serve<'_, C> {
     /// Begins the connection's end where a drain asks for it; `true` if it did so now.
     ///
     /// A connection of which nothing was read yet would be closed at once, and its client reset if
@@ -266,9 +362,77 @@ impl<T: Transport> Serve<'_, Connection<T>> {
         let begins = wish == Wish::Drain && !self.draining && !self.state.is_unheard();
         if begins {
             self.draining = true;
-            self.connection.as_mut().graceful_shutdown();
+            self.connection.as_mut().end_gracefully();
         }
         begins
+    }
+}
+
+/// A socket that the runtime has accepted.
+trait Accepted: Transport {
+    /// What is told of the other side.
+    type Peer;
+    /// Its address, if it has one.
+    fn address(peer: &Self::Peer) -> Option<IpAddr>;
+    /// Sets what every such socket needs.
+    fn prepare(&self) {}
+}
+
+impl Accepted for TcpStream {
+    type Peer = SocketAddr;
+
+    fn address(peer: &SocketAddr) -> Option<IpAddr> {
+        Some(peer.ip())
+    }
+
+    fn prepare(&self) {
+        if let Err(error) = self.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+    }
+}
+
+impl Accepted for UnixStream {
+    type Peer = tokio::net::unix::SocketAddr;
+
+    fn address(_: &Self::Peer) -> Option<IpAddr> {
+        None
+    }
+}
+
+/// A socket accepted past the runtime.
+trait Queued {
+    type Stream: Accepted;
+    type Peer;
+    fn address(peer: &Self::Peer) -> Option<IpAddr>;
+    fn into_stream(self) -> io::Result<Self::Stream>;
+}
+
+impl Queued for std::net::TcpStream {
+    type Stream = TcpStream;
+    type Peer = SocketAddr;
+
+    fn address(peer: &SocketAddr) -> Option<IpAddr> {
+        Some(peer.ip())
+    }
+
+    fn into_stream(self) -> io::Result<TcpStream> {
+        self.set_nonblocking(true)?;
+        TcpStream::from_std(self)
+    }
+}
+
+impl Queued for std::os::unix::net::UnixStream {
+    type Stream = UnixStream;
+    type Peer = std::os::unix::net::SocketAddr;
+
+    fn address(_: &Self::Peer) -> Option<IpAddr> {
+        None
+    }
+
+    fn into_stream(self) -> io::Result<UnixStream> {
+        self.set_nonblocking(true)?;
+        UnixStream::from_std(self)
     }
 }
 

@@ -76,6 +76,8 @@ enum DemoError {
     Rules(String),
     #[error("Larder did not start")]
     Start(#[source] StartFailure),
+    #[error("a demonstration is shown over an address and a port: write --listen 127.0.0.1:8080")]
+    Socket,
     #[error("the admin port does not answer")]
     Admin(#[from] ClientError),
     #[error("cannot write")]
@@ -94,9 +96,10 @@ async fn show(args: &DemoArgs, out: &mut dyn Write, start: Start) -> Result<(), 
     let mut signals = Signals::listen()?;
     let shop = Shop::start(1.0).await.map_err(DemoError::Shop)?;
     let (front, rules) = open(args, &shop, start).await?;
-    out.write_all(welcome(&front, &shop).as_bytes())?;
+    let listen = front.tcp().ok_or(DemoError::Socket)?;
+    out.write_all(welcome(&front, listen, &shop).as_bytes())?;
     tokio::select! {
-        shown = perform(args, out, &front, &shop, &rules) => shown?,
+        shown = perform(args, out, (listen, front.admin), &shop, &rules) => shown?,
         _ = signals.next() => {}
     }
     (front.drain)().await;
@@ -132,17 +135,17 @@ fn free(wanted: &str) -> String {
     }
 }
 
-fn welcome(front: &Front, shop: &Shop) -> String {
+fn welcome(front: &Front, listen: SocketAddr, shop: &Shop) -> String {
     let mut text = format!(
         "A slow shop listens on  http://{}\nLarder in front of it   http://{}\nIts admin port          http://{}\n\nTry, twice each:\n",
         shop.address(),
-        front.listen,
+        listen,
         front.admin,
     );
     for (flags, path) in CALLS {
         let url = match path.strip_prefix('\'') {
-            Some(path) => format!("'http://{}{path}", front.listen),
-            None => format!("http://{}{path}", front.listen),
+            Some(path) => format!("'http://{listen}{path}"),
+            None => format!("http://{listen}{path}"),
         };
         text.push_str(&format!("  curl -i {flags}{url}\n"));
     }
@@ -154,17 +157,17 @@ fn welcome(front: &Front, shop: &Shop) -> String {
 async fn perform(
     args: &DemoArgs,
     out: &mut dyn Write,
-    front: &Front,
+    (listen, admin): (SocketAddr, SocketAddr),
     shop: &Shop,
     rules: &Table,
 ) -> Result<(), DemoError> {
     let Some(seconds) = args.drive else {
-        return watch(out, front.admin, shop).await;
+        return watch(out, admin, shop).await;
     };
     let length = Duration::from_secs(seconds);
     let report = tokio::select! {
-        report = driver::drive(front.listen, length, args.seed) => report?,
-        Err(error) = watch(out, front.admin, shop) => return Err(error),
+        report = driver::drive(listen, length, args.seed) => report?,
+        Err(error) = watch(out, admin, shop) => return Err(error),
     };
     out.write_all(format!("\n{}", report.table(shop, rules)).as_bytes())?;
     Ok(())
@@ -227,7 +230,7 @@ mod tests {
         };
         let mut out = Vec::new();
         let rules = config::Config::from_yaml(RULES).unwrap().rules;
-        perform(&args, &mut out, &front, &shop, &rules).await.unwrap();
+        perform(&args, &mut out, (front.tcp().unwrap(), front.admin), &shop, &rules).await.unwrap();
         let shown = String::from_utf8(out).unwrap();
         let lines = shown.lines().filter(|line| line.contains("origin p50")).count();
         assert!((1..=3).contains(&lines), "{shown}");
@@ -260,13 +263,14 @@ mod tests {
     async fn the_welcome_names_every_address_and_calls_that_a_shell_takes() {
         let shop = Shop::start(0.0).await.unwrap();
         let front = bare(&shop).await;
-        let text = welcome(&front, &shop);
-        for address in [shop.address(), front.listen, front.admin] {
+        let listen = front.tcp().unwrap();
+        let text = welcome(&front, listen, &shop);
+        for address in [shop.address(), listen, front.admin] {
             assert!(text.contains(&format!("http://{address}")), "{text}");
         }
         let listed = format!(
             "curl -i 'http://{}/products?category=tea&limit=5'\n",
-            front.listen
+            listen
         );
         assert!(text.contains(&listed), "{text}");
     }

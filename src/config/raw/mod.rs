@@ -4,6 +4,7 @@
 mod compress;
 mod key;
 mod limits;
+mod listen;
 mod origin;
 mod redis;
 mod rule;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub(super) use compress::RawCompress;
 pub(super) use key::{RawBody, RawKey, RawQuery};
 pub(super) use limits::RawLimits;
+pub(super) use listen::{RawListen, RawListenerTls, RawPair};
 pub(super) use origin::{RawHost, RawOrigin};
 pub(super) use redis::{RawRedis, RawTls};
 pub(super) use rule::{RawRule, Terms};
@@ -38,7 +40,10 @@ pub(super) enum Auto<T> {
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub enabled: Option<Spanned<bool>>,
-    pub listen: Option<Spanned<String>>,
+    /// Empty: the default, unless `listen_written`.
+    pub listen: Vec<RawListen>,
+    /// Whether `listen` is there at all, readable or not.
+    pub listen_written: bool,
     pub admin: Option<Spanned<String>>,
     pub admin_token_file: Option<Spanned<String>>,
     pub origin: Option<RawOrigin>,
@@ -90,7 +95,9 @@ pub(super) fn read(tree: &Node, r: &mut Reader<'_>) -> Raw {
         return raw;
     };
     raw.enabled = r.boolean(f.get("enabled"));
-    raw.listen = r.text(f.get("listen"), "an address and a port such as 0.0.0.0:8080");
+    let listen = f.get("listen");
+    raw.listen_written = listen.is_some();
+    raw.listen = listen::read(listen, r);
     raw.admin = r.text(f.get("admin"), "an address and a port such as 0.0.0.0:9321");
     raw.admin_token_file = r.text(f.get("admin_token_file"), "the path of a file");
     let origin = f.get("origin");

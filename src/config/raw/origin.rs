@@ -5,11 +5,13 @@ use std::time::Duration;
 use super::super::reader::Reader;
 use super::super::source::Spanned;
 use super::super::tree::{Node, Value};
+use super::redis::RawTls;
 
 /// `origin`, as written.
 #[derive(Debug, Default)]
 pub(in crate::config) struct RawOrigin {
     pub url: Option<Spanned<String>>,
+    pub tls: Option<RawTls>,
     pub connect_timeout: Option<Spanned<Duration>>,
     pub response_timeout: Option<Spanned<Duration>>,
     pub idle_timeout: Option<Spanned<Duration>>,
@@ -52,8 +54,10 @@ impl RawOrigin {
             problem.cause("a map under `origin` says how the origin is treated, and must say where it is");
             problem.fix("add `url: http://127.0.0.1:3000` under `origin`");
         }
+        let tls = f.key_place("tls").cloned();
         let origin = Self {
             url: r.text(url, "a URL such as http://127.0.0.1:3000"),
+            tls: RawTls::of_origin(f.get("tls"), tls, r),
             connect_timeout: r.timeout(f.get("connect_timeout")),
             response_timeout: r.timeout(f.get("response_timeout")),
             idle_timeout: r.duration(f.get("idle_timeout")),

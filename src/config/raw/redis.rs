@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::duration;
 use super::super::hidden;
-use super::super::reader::Reader;
+use super::super::reader::{Fields, Reader};
 use super::super::source::{Place, Spanned};
 use super::super::tree::{Node, Value};
 
@@ -42,6 +42,8 @@ pub(in crate::config) struct RawTls {
     pub ca: Option<Spanned<String>>,
     pub certificate: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
+    /// Of an origin alone.
+    pub server_name: Option<Spanned<String>>,
 }
 
 impl RawRedis {
@@ -103,14 +105,28 @@ const BLIND: &str = "less turns every short interruption into requests to the or
 impl RawTls {
     fn read(node: Option<&Node>, place: Option<Place>, r: &mut Reader<'_>) -> Option<Self> {
         let mut f = r.section(node, "tls")?;
-        let tls = Self {
+        let tls = Self::keys(&mut f, place, r);
+        r.end(f);
+        Some(tls)
+    }
+
+    /// As [`RawTls::read`], with the keys that only an origin has.
+    pub(super) fn of_origin(node: Option<&Node>, place: Option<Place>, r: &mut Reader<'_>) -> Option<Self> {
+        let mut f = r.section(node, "tls")?;
+        let mut tls = Self::keys(&mut f, place, r);
+        tls.server_name = r.text(f.get("server_name"), "the name that the origin's certificate is for");
+        r.end(f);
+        Some(tls)
+    }
+
+    fn keys(f: &mut Fields<'_>, place: Option<Place>, r: &mut Reader<'_>) -> Self {
+        Self {
             place: place.unwrap_or(Place::Nowhere),
             ca: r.text(f.get("ca"), "the path of a file"),
             certificate: r.text(f.get("certificate"), "the path of a file"),
             key: r.text(f.get("key"), "the path of a file"),
-        };
-        r.end(f);
-        Some(tls)
+            server_name: None,
+        }
     }
 }
 

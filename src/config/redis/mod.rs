@@ -1,21 +1,26 @@
 //! The shared tier, from what the user wrote to what the program reads: the URL, the files that
 //! hold secrets, and how connections are secured. Connects to nothing.
 
-mod tls;
 mod url;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::tls::{Client, Part, Unusable};
 use self::url::Located;
 use super::files;
 use super::hidden::elided;
 use super::model::{Redis, RedisTls, Secret};
-use super::raw::{RawRedis, RawTls};
+use super::raw::RawRedis;
 use super::report::Report;
-use super::source::{Place, Spanned};
+use super::source::Spanned;
+use super::tls::{self, Peer};
+
+/// Who is on the other side of a secured connection.
+const PEER: Peer = Peer {
+    name: "Redis",
+    in_clear: "write a url that begins with redis://",
+};
 
 /// Fewest bytes of a key that signs: less can be guessed.
 const LEAST_SIGN_KEY: usize = 16;
@@ -177,76 +182,11 @@ fn secured(
             );
             None
         }
-        (tls, true) => {
+        (written, true) => {
             let url = raw.url.as_ref().map_or(&raw.place, |url| &url.place);
-            with_files(tls.as_ref(), url, directory, report)
+            tls::client(written.as_ref(), PEER, url, directory, report).map(RedisTls)
         }
     }
-}
-
-fn with_files(
-    tls: Option<&RawTls>,
-    url: &Place,
-    directory: Option<&Path>,
-    report: &mut Report,
-) -> Option<RedisTls> {
-    let (ca, certificate, key) = match tls {
-        Some(tls) => (tls.ca.as_ref(), tls.certificate.as_ref(), tls.key.as_ref()),
-        None => (None, None, None),
-    };
-    let mut read = |written: Option<&Spanned<String>>, of| match written {
-        Some(written) => files::read(written, directory, (of, "it as PEM"), report).map(Some),
-        None => Some(None),
-    };
-    // All of them, so that all that is wrong is told at once.
-    let texts = (
-        read(ca, "the authority's certificate"),
-        read(certificate, "the client's certificate"),
-        read(key, "the key of the client's certificate"),
-    );
-    let (Some(ca_text), Some(certificate_text), Some(key_text)) = texts else {
-        return None;
-    };
-    let client = match (&certificate_text, &key_text) {
-        (None, None) => None,
-        (Some(certificate), Some(key)) => Some(Client { certificate, key }),
-        (Some(_), None) => return half(certificate, ("certificate", "key"), report),
-        (None, Some(_)) => return half(key, ("key", "certificate"), report),
-    };
-    let roots = match &ca_text {
-        Some(pem) => tls::given_roots(pem),
-        None => tls::system_roots(),
-    };
-    match roots.and_then(|roots| tls::build(roots, client)) {
-        Ok(config) => Some(RedisTls(Arc::new(config))),
-        Err(Unusable {
-            part,
-            title,
-            cause,
-            fix,
-        }) => {
-            let written = match part {
-                Part::Roots => ca,
-                Part::Certificate => certificate,
-                Part::Key => key,
-            };
-            let place = written.map_or(url, |written| &written.place);
-            report.error(place, title).cause(cause).fix(fix);
-            None
-        }
-    }
-}
-
-/// A certificate without its key, or the other way round.
-fn half(
-    written: Option<&Spanned<String>>,
-    (there, missing): (&str, &str),
-    report: &mut Report,
-) -> Option<RedisTls> {
-    let problem = report.error(&written?.place, format!("`{there}` without `{missing}`"));
-    problem.cause("a pod shows its certificate, and proves with its key that it is its own");
-    problem.fix(format!("add `{missing}` beside it, or remove `{there}`"));
-    None
 }
 
 #[cfg(test)]

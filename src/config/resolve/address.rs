@@ -1,11 +1,12 @@
 //! Where Larder listens and whom it forwards to, and that these are not the same.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderValue, Uri};
 
-use super::super::model::{HostField, Origin};
+use super::super::model::{Address, HostField, Origin};
 use super::super::raw::{Raw, RawHost, RawOrigin};
 use super::super::report::Report;
 use super::super::source::{Place, Spanned};
@@ -15,12 +16,44 @@ use super::value;
 const LISTEN: u16 = 8080;
 const ADMIN: u16 = 9321;
 
-/// `listen` and `admin`.
-pub(super) fn listeners(raw: &Raw, report: &mut Report) -> (Option<SocketAddr>, Option<SocketAddr>) {
-    (
-        listener(raw.listen.as_ref(), LISTEN, report),
-        listener(raw.admin.as_ref(), ADMIN, report),
-    )
+/// Every place of `listen`, in its order, and `admin`.
+pub(super) fn listeners(raw: &Raw, report: &mut Report) -> (Option<Vec<Address>>, Option<SocketAddr>) {
+    let admin = listener(raw.admin.as_ref(), ADMIN, report);
+    if !raw.listen_written {
+        return (listener(None, LISTEN, report).map(|any| vec![Address::Tcp(any)]), admin);
+    }
+    let places: Vec<Option<Address>> = raw
+        .listen
+        .iter()
+        .map(|written| place(&written.address, report))
+        .collect();
+    let places: Option<Vec<Address>> = places.into_iter().collect();
+    (places.filter(|places| !places.is_empty()), admin)
+}
+
+fn place(written: &Spanned<String>, report: &mut Report) -> Option<Address> {
+    match written.value.trim().strip_prefix("unix:") {
+        Some(path) => unix(path, "a listener", written, report).map(Address::Unix),
+        None => listener(Some(written), LISTEN, report).map(Address::Tcp),
+    }
+}
+
+/// Longest path of a socket, in bytes: the system has room for no more.
+const SOCKET_PATH: usize = 107;
+
+/// The path in `unix:/path` or `unix:///path`.
+fn unix(path: &str, what: &str, written: &Spanned<String>, report: &mut Report) -> Option<PathBuf> {
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let (cause, fix) = if !path.starts_with('/') {
+        ("the path must begin with a slash", "write one such as unix:/run/larder/http.sock".to_owned())
+    } else if path.len() > SOCKET_PATH {
+        ("the path of a socket has at most 107 bytes", "write a shorter one".to_owned())
+    } else {
+        return Some(PathBuf::from(path));
+    };
+    let problem = report.error(&written.place, format!("`unix:{path}` is not the socket of {what}"));
+    problem.cause(cause).fix(fix);
+    None
 }
 
 fn listener(written: Option<&Spanned<String>>, port: u16, report: &mut Report) -> Option<SocketAddr> {
@@ -33,9 +66,10 @@ fn listener(written: Option<&Spanned<String>>, port: u16, report: &mut Report) -
         return Some(address);
     }
     let (cause, fix) = if text.contains("://") || text.starts_with("unix:") {
+        let also = if port == LISTEN { ", or unix:/path for a socket" } else { "" };
         (
-            "it takes a TCP address: no scheme, no path".to_owned(),
-            format!("write 0.0.0.0:{port}"),
+            "it takes an address and a port, without a scheme".to_owned(),
+            format!("write 0.0.0.0:{port}{also}"),
         )
     } else if let Ok(port) = text.trim_start_matches(':').parse::<u16>() {
         (
@@ -73,10 +107,13 @@ pub(super) fn origin(raw: &Raw, report: &mut Report) -> Option<Origin> {
         return None;
     }
     let written = raw.origin.as_ref()?;
-    let (host, port) = url(written.url.as_ref()?, report)?;
+    let located = located(written.url.as_ref()?, report)?;
     Some(Origin {
-        host,
-        port,
+        host: located.host,
+        port: located.port,
+        unix: located.unix,
+        tls: None,
+        prior_knowledge: located.scheme == Scheme::H2c,
         connect_timeout: value(&written.connect_timeout, Duration::from_secs(1)),
         response_timeout: value(&written.response_timeout, Duration::from_secs(120)),
         idle_timeout: value(&written.idle_timeout, Duration::from_secs(1)),
@@ -98,8 +135,73 @@ fn host_field(written: &RawOrigin) -> HostField {
     }
 }
 
-/// Host and port of `http://host:port`.
-fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> {
+/// How an origin is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::config) enum Scheme {
+    /// HTTP/1.1 in clear.
+    Http,
+    /// Over TLS.
+    Https,
+    /// HTTP/2 in clear, by prior knowledge (RFC 9113 §3.3).
+    H2c,
+}
+
+impl Scheme {
+    const ALL: [(&'static str, Scheme); 3] =
+        [("http", Scheme::Http), ("https", Scheme::Https), ("h2c", Scheme::H2c)];
+
+    fn usual_port(self) -> u16 {
+        match self {
+            Scheme::Http | Scheme::H2c => 80,
+            Scheme::Https => 443,
+        }
+    }
+}
+
+/// Where an origin is.
+struct Located {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+    unix: Option<PathBuf>,
+}
+
+/// Whether an origin's URL asks for TLS.
+pub(in crate::config) fn is_secured(url: &str) -> bool {
+    url.trim().split_once("://").is_some_and(|(scheme, _)| scheme == "https")
+}
+
+/// The host of an origin's URL, without brackets.
+pub(in crate::config) fn host_of(url: &str) -> Option<String> {
+    let uri = url.trim().parse::<Uri>().ok()?;
+    Some(bare(uri.host()?).to_owned())
+}
+
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// Where `http://host:port` is.
+fn located(written: &Spanned<String>, report: &mut Report) -> Option<Located> {
+    if let Some(path) = written.value.trim().strip_prefix("unix:") {
+        return Some(Located {
+            scheme: Scheme::Http,
+            // What a request without `Host` is sent with.
+            host: "localhost".to_owned(),
+            port: 80,
+            unix: Some(unix(path, "an origin", written, report)?),
+        });
+    }
+    let (scheme, host, port) = url(written, report)?;
+    Some(Located {
+        scheme,
+        host,
+        port,
+        unix: None,
+    })
+}
+
+fn url(written: &Spanned<String>, report: &mut Report) -> Option<(Scheme, String, u16)> {
     let text = written.value.trim();
     // User and password may be secrets: they are shown nowhere.
     let (secret, shown) = match text.rsplit_once('@') {
@@ -109,7 +211,7 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> 
         ),
         None => (None, text),
     };
-    let mut refuse = |cause: &str, fix: String| -> Option<(String, u16)> {
+    let mut refuse = |cause: &str, fix: String| -> Option<(Scheme, String, u16)> {
         let problem = report.error(&written.place, format!("`{shown}` is not an origin"));
         problem.cause(cause).fix(fix);
         if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
@@ -134,23 +236,18 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> 
         }
         None => return refuse("the scheme is missing", format!("write http://{shown}")),
     };
-    if scheme != "http" {
-        let cause = "only plain http:// is spoken to origins";
-        return match scheme.to_lowercase().as_str() {
-            "http" => refuse(
-                "schemes are written in lower case",
-                format!(
-                    "write http://{}",
-                    rest.rsplit_once('@').map_or(rest, |(_, host)| host)
-                ),
-            ),
-            "https" => refuse(
-                cause,
-                "write the http:// address of the application in the same pod".into(),
-            ),
-            _ => refuse(cause, example()),
+    let Some((_, known)) = Scheme::ALL.into_iter().find(|(word, _)| *word == scheme) else {
+        let lower = scheme.to_lowercase();
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        return if Scheme::ALL.iter().any(|(word, _)| *word == lower) {
+            refuse("schemes are written in lower case", format!("write {lower}://{host}"))
+        } else {
+            refuse(
+                "origins are spoken to by http://, https://, h2c:// or over unix:/path",
+                example(),
+            )
         };
-    }
+    };
     if rest.contains('@') {
         let cause = "user and password in the URL would be sent to nobody";
         return refuse(
@@ -166,24 +263,23 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> 
     };
     if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
         let cause = "requests are forwarded with the path they came with; the origin has none of its own";
-        return refuse(cause, format!("write http://{authority}"));
+        return refuse(cause, format!("write {scheme}://{authority}"));
     }
     let after_host = authority
         .as_str()
         .get(authority.host().len()..)
         .unwrap_or_default();
     let port = match (after_host, authority.port_u16()) {
-        ("", _) => 80,
+        ("", _) => known.usual_port(),
         (_, Some(port)) if port > 0 => port,
         _ => {
             return refuse(
                 "the port must be a number from 1 to 65535",
-                format!("write http://{}:3000", authority.host()),
+                format!("write {scheme}://{}:3000", authority.host()),
             );
         }
     };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    Some((host.to_owned(), port))
+    Some((known, bare(authority.host()).to_owned(), port))
 }
 
 /// `http://${HOST}` for `http://$HOST`; nothing for text without such a name.
@@ -201,41 +297,92 @@ pub(in crate::config) fn with_braces(text: &str) -> Option<String> {
 /// Refuses listeners that meet one another or the origin.
 pub(super) fn conflicts(
     raw: &Raw,
-    listen: Option<SocketAddr>,
+    listen: &[Address],
     admin: Option<SocketAddr>,
     origin: Option<&Origin>,
     report: &mut Report,
 ) {
-    let nowhere = Place::Nowhere;
-    let place = |written: &Option<Spanned<String>>| written.as_ref().map(|w| w.place.clone());
-    let url = raw.origin.as_ref().and_then(|o| place(&o.url));
-    for (key, address, at) in [
-        ("listen", listen, place(&raw.listen)),
-        ("admin", admin, place(&raw.admin)),
-    ] {
-        let (Some(address), Some(origin)) = (address, origin) else {
-            continue;
-        };
-        if is_here(address, origin) {
-            let also = at.as_ref().and_then(|at| report.excerpt(at, &format!("`{key}`")));
-            let title = format!("`origin` is the address that `{key}` listens on");
-            let problem = report.error(url.as_ref().unwrap_or(&nowhere), title);
-            problem
-                .label(format!("{}:{}", origin.host, origin.port))
-                .also(also);
-            problem.cause(format!(
-                "Larder listens on {address} and would forward every request to itself"
-            ));
-            problem.fix("give the application another port, and write that port in `origin`");
+    let written = raw.listen.iter().map(|listen| Some(listen.address.place.clone()));
+    let listeners = listen.iter().zip(written.chain(std::iter::repeat(None)));
+    let admin_place = raw.admin.as_ref().map(|admin| admin.place.clone());
+    let mut bound: Vec<Bound> = Vec::new();
+    for (address, place) in listeners {
+        bound.push(Bound {
+            key: "listen",
+            address: address.clone(),
+            place,
+        });
+    }
+    bound.extend(admin.map(|admin| Bound {
+        key: "admin",
+        address: Address::Tcp(admin),
+        place: admin_place,
+    }));
+    if let Some(origin) = origin {
+        for one in &bound {
+            one.is_not(origin, raw, report);
         }
     }
-    if let (Some(listen), Some(admin)) = (listen, admin)
-        && meet(listen, admin)
-    {
-        let also = place(&raw.listen).and_then(|at| report.excerpt(&at, "`listen`"));
-        let at = place(&raw.admin)
-            .or_else(|| place(&raw.listen))
-            .unwrap_or(nowhere);
+    for (number, one) in bound.iter().enumerate() {
+        if let Some(other) = bound.iter().take(number).find(|other| one.meets(other)) {
+            one.cannot_stand_beside(other, report);
+        }
+    }
+}
+
+/// A listener, and where it is written.
+struct Bound {
+    key: &'static str,
+    address: Address,
+    place: Option<Place>,
+}
+
+impl Bound {
+    fn is_not(&self, origin: &Origin, raw: &Raw, report: &mut Report) {
+        let same = match (&self.address, &origin.unix) {
+            (Address::Tcp(address), None) => is_here(*address, origin),
+            (Address::Unix(path), Some(other)) => path == other,
+            (Address::Tcp(_), Some(_)) | (Address::Unix(_), None) => false,
+        };
+        if !same {
+            return;
+        }
+        let also = self.place.as_ref();
+        let also = also.and_then(|at| report.excerpt(at, &format!("`{}`", self.key)));
+        let title = format!("`origin` is the address that `{}` listens on", self.key);
+        let url = raw.origin.as_ref().and_then(|origin| origin.url.as_ref());
+        let problem = report.error(url.map_or(&Place::Nowhere, |url| &url.place), title);
+        let shown = match &origin.unix {
+            Some(path) => format!("unix:{}", path.display()),
+            None => format!("{}:{}", origin.host, origin.port),
+        };
+        problem.label(shown).also(also);
+        problem.cause(format!(
+            "Larder listens on {} and would forward every request to itself",
+            self.address
+        ));
+        problem.fix("give the application another port, and write that port in `origin`");
+    }
+
+    fn meets(&self, other: &Bound) -> bool {
+        match (&self.address, &other.address) {
+            (Address::Tcp(one), Address::Tcp(other)) => meet(*one, *other),
+            (Address::Unix(one), Address::Unix(other)) => one == other,
+            (Address::Tcp(_), Address::Unix(_)) | (Address::Unix(_), Address::Tcp(_)) => false,
+        }
+    }
+
+    fn cannot_stand_beside(&self, other: &Bound, report: &mut Report) {
+        let also = other.place.as_ref();
+        let also = also.and_then(|at| report.excerpt(at, &format!("`{}`", other.key)));
+        let at = self.place.as_ref().or(other.place.as_ref());
+        let at = at.cloned().unwrap_or(Place::Nowhere);
+        if self.key == other.key {
+            let problem = report.error(&at, "two listeners have the same address");
+            problem.also(also).cause("only one of them could be opened");
+            problem.fix("remove one of them, or give it another port");
+            return;
+        }
         report
             .error(&at, "`admin` and `listen` are the same address")
             .also(also)

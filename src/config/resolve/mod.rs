@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use super::machine::Machine;
 use super::model::{
-    AccessLog, Config, Forwarded, Limits, LogFormat, LogSettings, Redis, Rule, Secret, Store,
+    AccessLog, Address, Config, Forwarded, Limits, Listen, ListenerTls, LogFormat, LogSettings, Origin, OriginTls, Redis, Rule, Secret, Store,
 };
 use super::raw::{Auto, Raw, RawLimits, RawLog, RawRule};
 use super::report::Report;
 use super::source::{Place, Spanned};
 use super::{size, warnings};
 
-pub(super) use address::with_braces;
+pub(super) use address::{host_of, is_secured, with_braces};
 pub(super) use invalidate::{shape, touches};
 
 /// What is known beside the file.
@@ -34,6 +34,10 @@ pub(super) struct Surroundings<'a> {
     pub admin_token: Option<Secret>,
     /// The shared tier, what its files hold included.
     pub redis: Option<Arc<Redis>>,
+    /// How each listener is secured, in their order; those that are missing are not.
+    pub listen_tls: Vec<Option<ListenerTls>>,
+    /// How the origin is.
+    pub origin_tls: Option<OriginTls>,
     /// Digest of the file.
     pub hash: &'a str,
 }
@@ -49,7 +53,7 @@ const DEFAULT_MAX_OBJECT: u64 = 8 * MIB;
 pub(super) fn resolve(raw: &Raw, around: Surroundings<'_>, report: &mut Report) -> Option<Config> {
     let (listen, admin) = address::listeners(raw, report);
     let origin = address::origin(raw, report);
-    address::conflicts(raw, listen, admin, origin.as_ref(), report);
+    address::conflicts(raw, listen.as_deref().unwrap_or_default(), admin, origin.as_ref(), report);
     let store = store(raw, around.machine, report);
     let credentials = fields::credentials(raw.credentials.as_deref(), report);
     let mut rules = rule::rules(raw, store, &credentials, report);
@@ -66,10 +70,13 @@ pub(super) fn resolve(raw: &Raw, around: Surroundings<'_>, report: &mut Report) 
     }
     Some(Config {
         enabled: value(&raw.enabled, true),
-        listen: listen?,
+        listen: secured(listen?, around.listen_tls),
         admin: admin?,
         admin_token: around.admin_token,
-        origin: origin?,
+        origin: Origin {
+            tls: around.origin_tls,
+            ..origin?
+        },
         forwarded: value(&raw.forwarded, Forwarded::Append),
         credentials,
         store,
@@ -84,6 +91,13 @@ pub(super) fn resolve(raw: &Raw, around: Surroundings<'_>, report: &mut Report) 
         workers: workers(raw, around.machine),
         hash: around.hash.to_owned(),
     })
+}
+
+/// Each place with what it is secured by.
+fn secured(places: Vec<Address>, tls: Vec<Option<ListenerTls>>) -> Vec<Listen> {
+    let tls = tls.into_iter().chain(std::iter::repeat(None));
+    let listen = |(address, tls)| Listen { address, tls };
+    places.into_iter().zip(tls).map(listen).collect()
 }
 
 /// What was written, or the default.

@@ -1,25 +1,37 @@
-//! From certificates and keys to how connections to Redis are secured.
+//! From the text of certificates and keys to how connections are secured.
 
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 
-/// A client certificate and its key, as PEM.
-pub(super) struct Client<'a> {
+/// A certificate and its key, as PEM.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair<'a> {
     pub certificate: &'a str,
     pub key: &'a str,
+}
+
+/// Who is on the other side, for messages.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::config) struct Peer {
+    /// Its name.
+    pub name: &'static str,
+    /// How to do without TLS.
+    pub in_clear: &'static str,
 }
 
 /// Which of the parts is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The authorities whose certificates servers may have.
+    /// The authorities whose certificates the other side may have.
     Roots,
-    /// The client's certificate.
+    /// The certificate.
     Certificate,
-    /// The key of the client's certificate.
+    /// The key of the certificate.
     Key,
 }
 
@@ -27,43 +39,65 @@ pub(super) enum Part {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unusable {
     pub part: Part,
-    pub title: &'static str,
+    pub title: String,
     pub cause: String,
     pub fix: &'static str,
 }
 
-fn unusable(part: Part, title: &'static str, cause: impl Into<String>, fix: &'static str) -> Unusable {
+fn unusable(
+    part: Part,
+    title: impl Into<String>,
+    cause: impl Into<String>,
+    fix: &'static str,
+) -> Unusable {
     Unusable {
         part,
-        title,
+        title: title.into(),
         cause: cause.into(),
         fix,
     }
 }
 
-/// Servers must have a certificate that one of `roots` vouches for; they see that of `client`.
-pub(super) fn build(roots: RootCertStore, client: Option<Client<'_>>) -> Result<ClientConfig, Unusable> {
-    // Named, since what is installed for the process is not ours to rely on.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+/// Servers must have a certificate that one of `roots` vouches for; they see that of `own`.
+pub(super) fn client(
+    roots: RootCertStore,
+    own: Option<Pair<'_>>,
+    peer: Peer,
+) -> Result<ClientConfig, Unusable> {
     let broken = |error: rustls::Error| {
-        let title = "connections to Redis cannot be secured";
-        unusable(
-            Part::Roots,
-            title,
-            error.to_string(),
-            "write a url that begins with redis://",
-        )
+        let title = format!("connections to {} cannot be secured", peer.name);
+        unusable(Part::Roots, title, error.to_string(), peer.in_clear)
     };
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(broken)?
         .with_root_certificates(roots);
-    let Some(client) = client else {
+    let Some(own) = own else {
         return Ok(builder.with_no_client_auth());
     };
-    let chain = certificates(client.certificate, Part::Certificate)?;
-    let key = PrivateKeyDer::from_pem_slice(client.key.as_bytes()).map_err(|error| {
-        if client.key.contains("ENCRYPTED") {
+    let (chain, key) = parts(own)?;
+    builder
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| not_together(error, peer.name))
+}
+
+/// What a server shows: a certificate with its key.
+pub(super) fn certified(own: Pair<'_>) -> Result<CertifiedKey, Unusable> {
+    let (chain, key) = parts(own)?;
+    CertifiedKey::from_der(chain, key, &provider()).map_err(|error| not_together(error, "clients"))
+}
+
+/// Named, since what is installed for the process is not ours to rely on.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+type Parts = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn parts(own: Pair<'_>) -> Result<Parts, Unusable> {
+    let chain = certificates(own.certificate, Part::Certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).map_err(|error| {
+        if own.key.contains("ENCRYPTED") {
             let fix = "decrypt it: `openssl pkey -in key.pem -out plain.pem`";
             return unusable(
                 Part::Key,
@@ -75,11 +109,15 @@ pub(super) fn build(roots: RootCertStore, client: Option<Client<'_>>) -> Result<
         let fix = "write the path of a file with a line `-----BEGIN PRIVATE KEY-----`";
         unusable(Part::Key, "the file holds no private key", error.to_string(), fix)
     })?;
-    builder.with_client_auth_cert(chain, key).map_err(|error| match error {
+    Ok((chain, key))
+}
+
+fn not_together(error: rustls::Error, peer: &str) -> Unusable {
+    match error {
         rustls::Error::InconsistentKeys(_) => unusable(
             Part::Key,
             "`key` is not the key of `certificate`",
-            "they must be made for each other; Redis would refuse the connection",
+            format!("they must be made for each other; {peer} would refuse the connection"),
             "name the key that the certificate was made with; the certificate of the pod comes first in its file",
         ),
         other => unusable(
@@ -88,7 +126,7 @@ pub(super) fn build(roots: RootCertStore, client: Option<Client<'_>>) -> Result<
             other.to_string(),
             "name a certificate and its key, both as PEM",
         ),
-    })
+    }
 }
 
 /// The authorities of a PEM file.
@@ -96,7 +134,7 @@ pub(super) fn given_roots(pem: &str) -> Result<RootCertStore, Unusable> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem, Part::Roots)? {
         roots.add(certificate).map_err(|error| {
-            let fix = "name the certificate of the authority that signed the one of Redis";
+            let fix = "name the certificate of the authority that signed the other side's";
             unusable(
                 Part::Roots,
                 "this certificate cannot be an authority's",
@@ -167,7 +205,11 @@ mod tests {
         let ((certificate, key), (other, other_key)) = (pair(), pair());
         let roots = || given_roots(&format!("{certificate}{other}")).unwrap();
         assert_eq!(roots().len(), 2);
-        let with = |certificate, key| build(roots(), Some(Client { certificate, key }));
+        let peer = Peer {
+            name: "Redis",
+            in_clear: "",
+        };
+        let with = |certificate, key| client(roots(), Some(Pair { certificate, key }), peer);
         assert!(
             with(&certificate, &key)
                 .unwrap()
@@ -175,7 +217,7 @@ mod tests {
                 .has_certs()
         );
         assert!(
-            !build(roots(), None)
+            !client(roots(), None, peer)
                 .unwrap()
                 .client_auth_cert_resolver
                 .has_certs()
@@ -202,7 +244,7 @@ mod tests {
             ),
         ] {
             let error = with(certificate, key).unwrap_err();
-            assert_eq!((error.part, error.title), (part, title), "{error:?}");
+            assert_eq!((error.part, error.title.as_str()), (part, title), "{error:?}");
         }
     }
 

@@ -1,0 +1,127 @@
+//! Places where clients connect: bound sockets, and what secures them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
+
+use crate::config::{Address, Listen, ListenerTls};
+
+/// Bound of the operating system's queue of connections not yet accepted.
+pub(super) const BACKLOG: u32 = 4096;
+
+/// A bound place, not yet accepting.
+#[derive(Debug)]
+pub struct Door {
+    pub(super) socket: Socket,
+    secured: Option<Secured>,
+}
+
+/// What secures the connections through a door; changes with its certificates.
+#[derive(Debug, Clone)]
+pub struct Secured(Arc<ArcSwap<ServerConfig>>);
+
+impl Secured {
+    /// Handshakes from now on go by this.
+    pub fn replace(&self, tls: &ListenerTls) {
+        self.0.store(tls.config.clone());
+    }
+
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        self.0.load_full()
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, SocketFile),
+}
+
+/// The name of a socket in the file system; taken away when nobody listens any more.
+#[derive(Debug)]
+pub(super) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(&self.0) {
+            tracing::debug!(%error, path = %self.0.display(), "a socket could not be removed");
+        }
+    }
+}
+
+impl Door {
+    /// Binds a place.
+    ///
+    /// # Errors
+    /// It cannot be bound; the error names it.
+    pub fn open(listen: &Listen) -> io::Result<Door> {
+        let socket = match &listen.address {
+            Address::Tcp(address) => tcp(*address).map(Socket::Tcp),
+            Address::Unix(path) => unix(path),
+        };
+        let named = |error: io::Error| {
+            let text = format!("cannot listen on {}: {error}", listen.address);
+            io::Error::new(error.kind(), text)
+        };
+        let secured = listen
+            .tls
+            .as_ref()
+            .map(|tls| Secured(Arc::new(ArcSwap::new(tls.config.clone()))));
+        Ok(Door {
+            socket: socket.map_err(named)?,
+            secured,
+        })
+    }
+
+    /// Where it is: with the port that it got.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn address(&self) -> io::Result<Address> {
+        Ok(match &self.socket {
+            Socket::Tcp(listener) => Address::Tcp(listener.local_addr()?),
+            Socket::Unix(_, file) => Address::Unix(file.0.clone()),
+        })
+    }
+
+    /// What secures its connections; `None`: nothing.
+    pub fn secured(&self) -> Option<&Secured> {
+        self.secured.as_ref()
+    }
+}
+
+/// Binds an address and a port.
+///
+/// # Errors
+/// It cannot be bound; the error names it.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    tcp(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+}
+
+fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Binds a path; a socket that is left there, and that nobody listens on, is replaced.
+fn unix(path: &Path) -> io::Result<Socket> {
+    let left = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if left && std::os::unix::net::UnixStream::connect(path).is_err() {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    Ok(Socket::Unix(listener, SocketFile(path.to_owned())))
+}
