@@ -139,12 +139,14 @@ impl Proxy {
         let (proxy, entry) = (self.clone(), entry.clone());
         self.tasks.spawn(async move {
             let task = move || {
-                match proxy.code_stored(&entry, &job, Some(room)) {
+                let outcome = proxy.code_stored(&entry, &job, Some(room));
+                // Who hears of the one coding may ask for the next.
+                drop(place);
+                match outcome {
                     Outcome::Made(coded) => promise.fulfil(coded),
                     Outcome::Useless => promise.give_up(),
                     Outcome::NoRoom => drop(promise),
                 }
-                drop(place);
             };
             // A job that panics breaks its promise, and the next who asks makes another.
             drop(tokio::task::spawn_blocking(task).await);

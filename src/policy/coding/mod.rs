@@ -148,12 +148,10 @@ pub fn negotiate(
                 Some(coding) if refused && may_be_coded(answer) && !is_secret(rule, answer) => {
                     Negotiated::Coded(coding)
                 }
-                // It is for Larder to refuse to code it: the client gets what there is.
-                Some(_) => Negotiated::AsItIs,
-                None if refused && answer.status.is_success() && has_content(answer.status) => {
+                Some(_) | None if refused && answer.status.is_success() && has_content(answer.status) => {
                     Negotiated::NotAcceptable
                 }
-                None => Negotiated::AsItIs,
+                Some(_) | None => Negotiated::AsItIs,
             }
         }
     }
