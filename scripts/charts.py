@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -62,6 +63,9 @@ def stage(root: Path) -> dict[str, Path]:
 # Rendering
 
 
+FILES = ["alerts.yaml", "dashboard.json"]
+
+
 class Helm3:
     """The command, of version 3."""
 
@@ -77,6 +81,15 @@ class Helm3:
         args = ["--values", str(values)] if values else []
         done = self.run("lint", "--strict", "--namespace", NAMESPACE, str(chart), *args)
         return "" if done.returncode == 0 else done.stdout + done.stderr
+
+    def package(self, chart: Path, into: Path) -> str:
+        """What is wrong with a packaged chart: it must bring the files that stand elsewhere."""
+        done = self.run("package", str(chart), "--destination", str(into))
+        if done.returncode != 0:
+            return done.stderr
+        with tarfile.open(next(into.glob(f"{chart.name}-*.tgz"))) as packed:
+            there = set(packed.getnames())
+        return ", ".join({f"{chart.name}/files/{name}" for name in FILES} - there)
 
     def template(self, chart: Path, values: dict) -> tuple[str, str]:
         """What is rendered, or why nothing is."""
@@ -215,7 +228,10 @@ def wrong_with_pod(rendered: dict[str, dict], values: dict, config: dict) -> lis
         "service links are off": pod["enableServiceLinks"] is False,
         "a native sidecar restarts always": larder.get("restartPolicy") == ("Always" if native else None),
         "a native sidecar is an init container": native == (larder in pod.get("initContainers", [])),
-        "the grace period outlasts the drain": pod["terminationGracePeriodSeconds"] > drain,
+        "the grace period outlasts the application and the drain": (
+            pod["terminationGracePeriodSeconds"]
+            > drain + (own.get("appShutdownSeconds", 30) if native else 0)
+        ),
         "nothing runs in preStop": "lifecycle" not in larder,
         "it is restricted": (
             security["runAsNonRoot"] is True
@@ -247,7 +263,12 @@ def wrong_with_pod(rendered: dict[str, dict], values: dict, config: dict) -> lis
         ),
     }
     if config:
-        promises["memory of the store is set"] = "memory" in config["store"]
+        limit = larder["resources"]["limits"]["memory"]
+        mebibytes = int(limit.removesuffix("Mi"))
+        written = own["config"].get("store", {}).get("memory")
+        promises["the store has its quarter, or what was written"] = config["store"]["memory"] == (
+            written or f"{max(32, mebibytes // 4)}MiB"
+        )
         promises["the ports agree"] = config["listen"].endswith(f":{ports['larder-http']}") and config[
             "admin"
         ].endswith(f":{ports['larder-admin']}")
@@ -257,6 +278,35 @@ def wrong_with_pod(rendered: dict[str, dict], values: dict, config: dict) -> lis
                 own.get("redis", {}).get("namespace") or f"{NAMESPACE}/{workload(rendered)}",
             )
     return [what for what, holds in promises.items() if not holds]
+
+
+def wrong_with_monitoring(rendered: dict[str, dict]) -> list[str]:
+    """Alerts and dashboard are the files of the chart, but for where the runbook is."""
+    wrong = []
+    for name, each in rendered.items():
+        if each["kind"] == "PrometheusRule":
+            groups = each["spec"]["groups"]
+            alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+            if not all(rule["annotations"].get("runbook_url") for rule in alerts):
+                wrong.append(f"{name}: an alert has no runbook")
+            if without_runbooks(groups) != without_runbooks(source("alerts.yaml")["groups"]):
+                wrong.append(f"{name}: differs from files/alerts.yaml")
+        if name.startswith("ConfigMap/") and name.endswith("-dashboard"):
+            if yaml.safe_load(each["data"]["larder.json"]) != source("dashboard.json"):
+                wrong.append(f"{name}: differs from files/dashboard.json")
+    return wrong
+
+
+def source(name: str):
+    return yaml.safe_load((CHARTS / "larder" / "files" / name).read_text())
+
+
+def without_runbooks(groups: list) -> list:
+    copy = json.loads(json.dumps(groups))
+    for group in copy:
+        for rule in group["rules"]:
+            rule.get("annotations", {}).pop("runbook_url", None)
+    return copy
 
 
 def workload(rendered: dict[str, dict]) -> str:
@@ -373,24 +423,40 @@ def check_sources() -> None:
     differ = [key for key in both if one["properties"][key] != other["properties"][key]]
     check("both schemas say the same of what both have", differ)
     check("both schemas have the same definitions", one["definitions"] != other["definitions"])
+    check_embedded(one["definitions"]["config"])
+
+
+MADE = "Made of `larder schema` by scripts/charts.py; what a whole file needs is not required here."
+
+
+def embeddable(schema: dict) -> dict:
+    """The schema of a configuration, as a part of the schema of values.
+
+    The chart sets what a file of one's own must say (such as the origin), so nothing at the top is
+    required; references inside it are made to start where it now stands.
+    """
+    parts = {key: schema[key] for key in schema if key not in ("$schema", "$id", "title", "required")}
+    text = json.dumps(parts).replace('"$ref": "#/', '"$ref": "#/definitions/config/')
+    return {"$comment": MADE, **json.loads(text)}
 
 
 def embed(file: str) -> None:
-    """Puts the schema of the configuration into the values' schemas of both charts.
-
-    The chart sets what a file of one's own must say (such as the origin), so nothing at the top is
-    required here; references inside it are made to start where it now stands.
-    """
-    schema = json.loads(Path(file).read_text())
-    for key in ("$schema", "$id", "title", "required"):
-        schema.pop(key, None)
-    text = json.dumps(schema).replace('"$ref": "#/', '"$ref": "#/definitions/config/')
+    """Puts the schema of the configuration into the values' schemas of both charts."""
+    schema = embeddable(json.loads(Path(file).read_text()))
     for name in ("larder", "larder-sidecar"):
         path = CHARTS / name / "values.schema.json"
         whole = json.loads(path.read_text())
-        comment = whole["definitions"]["config"].get("$comment")
-        whole["definitions"]["config"] = {"$comment": comment, **json.loads(text)}
+        whole["definitions"]["config"] = schema
         path.write_text(json.dumps(whole, indent=2) + "\n")
+
+
+def check_embedded(config: dict) -> None:
+    """Once embedded, the schema must be that of the binary."""
+    if config.get("$comment") != MADE:
+        return
+    done = subprocess.run([os.environ["LARDER"], "schema"], capture_output=True, text=True, check=False)
+    same = done.returncode == 0 and embeddable(json.loads(done.stdout)) == config
+    check("the schemas hold what `larder schema` prints", "" if same else "scripts/charts.sh schema FILE")
 
 
 def main() -> int:
@@ -399,6 +465,8 @@ def main() -> int:
     helms = [Helm4()]
     if platform.machine() == "x86_64":
         helms.insert(0, Helm3(os.environ["HELM"]))
+        library = CHARTS / "larder-sidecar"
+        check("helm 3 package larder-sidecar", helms[0].package(library, Path(os.environ["STAGE"])))
     else:
         print("helm 3 is left out: its package is for x86-64 alone")
 
@@ -439,6 +507,7 @@ def render(helms: list, chart: Path, file: Path) -> None:
         check(f"{case}: {name}", invalid(each))
     wrong, configuration = check_configuration(rendered)
     check(f"{case}: larder check", wrong)
+    check(f"{case}: alerts and dashboard", "; ".join(wrong_with_monitoring(rendered)))
     check(f"{case}: the pod", "; ".join(wrong_with_pod(rendered, values, configuration)))
 
 
