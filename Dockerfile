@@ -11,17 +11,18 @@ ARG RUST_IMAGE=docker.io/library/rust:1.95-alpine
 ARG BINARY=build
 
 FROM ${RUST_IMAGE} AS build
-ARG TARGETARCH=amd64
+ARG TARGETARCH
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY benches/policy.rs benches/
 COPY config config
 COPY src src
 ENV CARGO_PROFILE_RELEASE_STRIP=symbols
-RUN case "$TARGETARCH" in \
-        amd64) target=x86_64-unknown-linux-musl ;; \
-        arm64) target=aarch64-unknown-linux-musl ;; \
-        *) echo "no target for $TARGETARCH" >&2; exit 1 ;; \
+# Builders without BuildKit set no TARGETARCH.
+RUN case "${TARGETARCH:-$(uname -m)}" in \
+        amd64 | x86_64) target=x86_64-unknown-linux-musl ;; \
+        arm64 | aarch64) target=aarch64-unknown-linux-musl ;; \
+        *) echo "no target for ${TARGETARCH:-$(uname -m)}" >&2; exit 1 ;; \
     esac \
     && cargo build --release --locked --bin larder --target "$target" \
     && mkdir -p /out/etc/ssl/certs \
@@ -29,7 +30,7 @@ RUN case "$TARGETARCH" in \
     && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/
 
 FROM scratch AS prebuilt
-ARG TARGETARCH=amd64
+ARG TARGETARCH
 COPY target/image/${TARGETARCH}/ /out/
 
 FROM ${BINARY} AS binary
