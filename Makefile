@@ -20,6 +20,8 @@ help:
 	@echo 'make planted shows that the simulation finds bugs that are planted in the log'
 	@echo 'make bench   what a decision and a hit cost, beside nginx, HAProxy and a bare epoll program'
 	@echo 'make limits  memory bounds of the release binary'
+	@echo 'make charts  the Helm charts: rendered, and checked object by object'
+	@echo 'make image   the container image: built, run as in a restricted pod, and measured'
 
 demo:
 	@scripts/need.sh cc
@@ -73,3 +75,16 @@ limit-program:
 
 clean:
 	$(CARGO) clean
+
+# Lints and renders the charts with all their ci/ values, and checks all that comes out.
+.PHONY: charts
+charts:
+	@scripts/need.sh cc python3 venv npm
+	$(CARGO) build --locked --bin larder
+	scripts/charts.sh
+
+# Builds the container image from the Dockerfile without a registry, and runs what comes out.
+.PHONY: image
+image:
+	@scripts/need.sh cc musl-gcc buildah python3 setpriv unshare
+	scripts/image.sh
