@@ -10,7 +10,7 @@ LIMIT := --manifest-path benches/limit/Cargo.toml --locked
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 LIMIT_DIR := --target-dir $(CARGO_TARGET_DIR)/limit
 
-.PHONY: help demo test quick soak planted bench limits limit-program release clean
+.PHONY: help demo test quick soak planted bench limits monitoring limit-program release clean
 
 help:
 	@echo 'make demo    a sample shop behind Larder, with curl lines to try'
@@ -20,6 +20,7 @@ help:
 	@echo 'make planted shows that the simulation finds bugs that are planted in the log'
 	@echo 'make bench   what a decision and a hit cost, beside nginx, HAProxy and a bare epoll program'
 	@echo 'make limits  memory bounds of the release binary'
+	@echo 'make monitoring  alerts and dashboard, with a real Prometheus'
 
 demo:
 	@scripts/need.sh cc
@@ -62,6 +63,12 @@ bench: release limit-program
 limits: release limit-program
 	@scripts/need.sh python3
 	python3 scripts/large_bodies.py $(ARGS)
+
+# With a Prometheus of its own and two pods, for less than a minute.
+monitoring:
+	@scripts/need.sh cc
+	$(CARGO) build --locked --quiet
+	@scripts/monitoring.sh
 
 release:
 	@scripts/need.sh cc

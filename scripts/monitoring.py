@@ -55,6 +55,20 @@ NOT_HERE = {
     "LarderHitRatioCollapsed": "needs hours of a better past",
     "LarderPanics": "needs a defect",
 }
+# What must have happened while all was well, or the rest shows little: each is above 0.
+TRAFFIC = [
+    'larder_requests_total{outcome="hit"}',
+    'larder_requests_total{outcome="miss"}',
+    'larder_requests_total{outcome="refused"}',
+    'larder_forwards_total{reason="credentials"}',
+    'larder_forwards_total{reason="invalidated"}',
+    'larder_not_stored_total{reason="set-cookie"}',
+    'larder_invalidations_total{source="write"}',
+    'larder_invalidations_total{source="purge", strength="soft"}',
+    'larder_store_lookups_total{result="hit"}',
+    "larder_compression_saved_bytes_total",
+    'larder_decoded_total{result="done"}',
+]
 # Of all pods together, so that they name none.
 OF_NO_POD = {"LarderAbsent", "LarderHitRatioCollapsed"}
 
@@ -137,8 +151,8 @@ def names_in(expression):
 def check_runbook(checks, alerts):
     """A section for each alert, an alert for each section."""
     sections = re.findall(r"^## (Larder\w+)$", RUNBOOK.read_text(), re.M)
-    for name in sorted(set(sections) ^ {alert["name"] for alert in alerts}):
-        checks.that(False, f"{name} is either an alert or a section of the runbook, not both")
+    for name in sections:
+        checks.that(name in {alert["name"] for alert in alerts}, f"{name} is in the runbook and no alert")
     tests = TESTS.read_text()
     for alert in alerts:
         name, words = alert["name"], alert["annotations"]
@@ -530,7 +544,7 @@ class Breaking:
         for _ in range(3):
             before = self.prometheus.query(flushes)
             self.redis("FLUSHDB")
-            wait_until(lambda: self.prometheus.query(flushes) != before, "the pods saw a new log")
+            wait_until(lambda: self.prometheus.query(flushes) not in (before, []), "a pod saw a new log")
         self.until("LarderLogRestarts")
 
     def origin_and_redis(self, redis):
@@ -592,6 +606,8 @@ def check_running(checks, dashboard):
         scrapes = "min(count_over_time(larder_build_info[1m]))"
         wait_until(lambda: (prometheus.query(scrapes) or [({}, 0)])[0][1] >= 6, "six scrapes happened")
         wait_until(lambda: traffic.rounds >= 20, "there was some traffic")
+        for series in TRAFFIC:
+            wait_until(lambda series=series: prometheus.query(f"sum({series}) > 0"), f"{series} was above 0")
 
         rules = prometheus.rules()
         alerts = [rule for rule in rules if rule["type"] == "alerting"]
@@ -602,11 +618,6 @@ def check_running(checks, dashboard):
         for rule in rules:
             name = rule["name"]
             checks.that(rule["health"] == "ok", f"{name}: {rule.get('lastError', rule['health'])}")
-            # For the parts as well: an alert that is silent has no values of its own.
-            for part in re.split(r"\b(?:and|or|unless)\b(?: on \(.*?\))?", rule["query"]):
-                balanced = part.count("(") == part.count(")")
-                if balanced:
-                    checks.that(prometheus.query(part) is not None, f"{name}: {part}")
             values = prometheus.query(rule["query"])
             if rule["type"] == "recording":
                 checks.that(has_data(values), f"{name} has no data")
@@ -634,7 +645,7 @@ def check_running(checks, dashboard):
             checks.that(rule["health"] == "ok", f"{rule['name']}: {rule.get('lastError', rule['health'])}")
         for name, alert in breaking.seen.items():
             told = " ".join(alert["annotations"].values())
-            checks.that("error" not in told or "<error" not in told, f"{name} says {told}")
+            checks.that("<error" not in told and "{{" not in told, f"{name} says {told}")
         for alert in alerts:
             name, later = alert["name"], names_in(alert["query"]) & LATER
             why = NOT_HERE.get(name) or (later and "this Larder does not have " + " and ".join(sorted(later)))
