@@ -13,6 +13,7 @@ package_of() {
         cc) echo gcc libc6-dev ;;
         taskset) echo util-linux ;;
         node) echo nodejs ;;
+        promtool) echo prometheus ;;
         redis-benchmark) echo redis-tools ;;
         varnishd) echo varnish ;;
         venv) echo python3-venv ;;
