@@ -20,7 +20,7 @@ use crate::clock::{Clock, Now};
 use crate::config::{Address, Config, Listen};
 use crate::fields::via::Pseudonym;
 use crate::invalidation::Log;
-use crate::origin::{Connect, Origin, Tcp};
+use crate::origin::{Connect, Origin, Sockets};
 use crate::policy::key::shared_secret;
 use crate::proxy::{Proxy, ProxyParts};
 use crate::redis::Dial;
@@ -37,7 +37,7 @@ const LAST_EVENTS: Duration = Duration::from_secs(1);
 pub struct Options {
     /// The clock; manual in tests.
     pub clock: Clock,
-    /// How the origin is reached; `None`: over TCP.
+    /// How the origin is reached; `None`: over sockets.
     pub connect: Option<Arc<dyn Connect>>,
     /// How servers of Redis are reached; `None`: over sockets.
     pub redis: Option<Arc<dyn Dial>>,
@@ -162,7 +162,7 @@ impl App {
             log_dropped,
         } = options;
         let tasks = Tasks::new();
-        let connect = connect.unwrap_or_else(|| Arc::new(Tcp::new(&config.origin)));
+        let connect = connect.unwrap_or_else(|| Arc::new(Sockets::new(&config.origin)));
         let origin = Origin::new(&config.origin, connect, clock.clone(), tasks.clone());
         let metrics = Arc::new(Metrics::new(config.rules.rules(), config.metric_rules));
         let access = Arc::new(AccessLogger::new(&config.log, access_log));
@@ -295,8 +295,14 @@ impl App {
         self.fleet.shared.as_ref().map(|shared| &shared.tier)
     }
 
-    /// Puts other rules in force. Listeners, limits, the origin and the store stay as they are.
+    /// Puts other rules and other certificates in force. Where clients connect, limits, the origin and
+    /// the store stay as they are.
     pub fn replace_config(&self, config: Config) {
+        for (bound, listen) in self.listen.iter().zip(&config.listen) {
+            if let (Some(secured), Some(tls)) = (&bound.secured, &listen.tls) {
+                secured.replace(tls);
+            }
+        }
         self.proxy.replace_config(config);
     }
 

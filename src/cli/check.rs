@@ -61,10 +61,7 @@ fn summary(config: &Config) -> String {
         .redis
         .as_ref()
         .map_or_else(String::new, |redis| format!(", Redis {}", redis.servers));
-    format!(
-        "; {rules}, {listen} -> {}, {memory} MiB{redis}",
-        config.origin
-    )
+    format!("; {rules}, {listen} -> {}, {memory} MiB{redis}", config.origin)
 }
 
 #[cfg(test)]

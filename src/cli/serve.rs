@@ -164,7 +164,7 @@ impl Facts {
 
     fn log(&self, front: &Front) {
         tracing::info!(
-            listen = in_one_line(&front.listen),
+            listen = %in_one_line(&front.listen),
             admin = %front.admin,
             origin = self.origin,
             workers = self.workers,

@@ -1,6 +1,6 @@
 //! Words of other proxies, and of things that are not there: what to write instead.
 
-const NO_TLS: &str = "remove it: this version speaks plain HTTP on both sides; put what speaks TLS in front";
+const TLS: &str = "write it where it belongs: `listen: [{ address: 0.0.0.0:8443, tls: { certificate: tls.crt, key: tls.key } }]`, or `origin: { url: https://..., tls: { ca: ca.crt } }`";
 const COMPRESS: &str = "write `compress: { codings: [...], types: [...] }` in `defaults` or in a rule; without it what is text is compressed";
 const REDIS: &str = "write it under `store`, as `redis: { url: ..., namespace: ... }`";
 const LISTEN: &str = "write where clients connect as `listen: 0.0.0.0:8080`";
@@ -13,7 +13,10 @@ pub(super) fn meant(section: &str, key: &str) -> Option<&'static str> {
     Some(match (section, key.to_ascii_lowercase().as_str()) {
         ("redis", key) => return of_redis(key),
         ("tls", key) => return of_tls(key),
-        (_, "tls" | "ssl" | "https") => NO_TLS,
+        ("listen", "cert" | "ssl" | "https" | "key" | "certificate") => {
+            "write them under `tls`, as `tls: { certificate: tls.crt, key: tls.key }`"
+        }
+        (_, "tls" | "ssl" | "https") => TLS,
         (_, "compression" | "gzip" | "brotli" | "zstd" | "br") => COMPRESS,
         ("", "compress") => COMPRESS,
         (_, "redis" | "valkey") => REDIS,
@@ -82,7 +85,7 @@ mod tests {
     #[test]
     fn words_of_other_proxies_are_translated_where_they_stand() {
         assert_eq!(meant("", "upstream"), Some(ORIGIN));
-        assert_eq!(meant("", "TLS"), Some(NO_TLS));
+        assert_eq!(meant("", "TLS"), Some(TLS));
         assert_eq!(meant("store", "valkey"), Some(REDIS));
         assert_eq!(
             meant("redis", "host"),

@@ -148,8 +148,6 @@ pub struct Origin {
     pub unix: Option<PathBuf>,
     /// `None`: in clear.
     pub tls: Option<OriginTls>,
-    /// Whether HTTP/2 is spoken without asking (RFC 9113 §3.3).
-    pub prior_knowledge: bool,
     /// Until the connection stands.
     pub connect_timeout: Duration,
     /// Until the answer's head has arrived; then how long its content may be silent, though never

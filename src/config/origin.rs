@@ -17,8 +17,8 @@ const PEER: Peer = Peer {
     in_clear: "write a url that begins with http://",
 };
 
-/// Protocols offered by ALPN (RFC 7301), the first liked best.
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// The protocol offered by ALPN (RFC 7301).
+const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
 
 /// Reads what `origin.tls` names where the URL asks for TLS; `None` in clear, or if something is wrong,
 /// all of which is noted.
@@ -46,7 +46,10 @@ pub(super) fn secured(
         None => (host_of(&url.value)?, &url.place),
     };
     let Ok(server_name) = ServerName::try_from(name.clone()) else {
-        let problem = report.error(place, format!("`{name}` is no name that a certificate can be for"));
+        let problem = report.error(
+            place,
+            format!("`{name}` is no name that a certificate can be for"),
+        );
         problem.cause("it is compared with the origin's certificate");
         problem.fix("write a DNS name or an IP address as `tls: { server_name: ... }`");
         return None;

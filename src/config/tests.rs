@@ -142,7 +142,12 @@ fn no_file_and_a_flag_are_enough() {
     let config = load_on(Machine::UNLIMITED, None, &BTreeMap::new(), &flags)
         .unwrap()
         .config;
-    assert_eq!(config.listen, "0.0.0.0:8080".parse().unwrap());
+    assert_eq!(config.listen.len(), 1);
+    assert_eq!(
+        config.listen[0].address,
+        Address::Tcp("0.0.0.0:8080".parse().unwrap())
+    );
+    assert!(config.listen[0].tls.is_none());
     assert_eq!(config.admin, "0.0.0.0:9321".parse().unwrap());
     assert_eq!(
         config.store,
@@ -190,7 +195,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         ),
         ("b", 81, 7)
     );
-    assert_eq!(config.listen.port(), 3);
+    assert_eq!(config.listen[0].address.to_string(), "127.0.0.1:3");
     assert_eq!(config.log.level, "debug");
     assert_eq!((config.store.memory, config.limits.header_count), (64 << 20, 7));
     for name in ["x-one", "x-two-more", "x-api-key", "x-tenant-id"] {

@@ -6,13 +6,16 @@ use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use crate::config;
+use crate::config::{self, OriginTls};
 
 /// A connection that is being made.
 pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
@@ -49,45 +52,70 @@ impl Io for DuplexStream {
     }
 }
 
-/// Reaches the origin over TCP.
-#[derive(Debug, Clone)]
-pub struct Tcp {
-    host: Host,
-    port: u16,
-}
-
-#[derive(Debug, Clone)]
-enum Host {
-    Address(IpAddr),
-    /// Resolved for each connection: a Kubernetes service may move at any time.
-    Name(String),
-}
-
-impl Tcp {
-    /// A connector to the origin's host and port.
-    pub fn new(settings: &config::Origin) -> Tcp {
-        let host = match settings.host.parse() {
-            Ok(address) => Host::Address(address),
-            Err(_) => Host::Name(settings.host.clone()),
-        };
-        Tcp {
-            host,
-            port: settings.port,
+impl Io for UnixStream {
+    fn has_readable_or_end(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit(); 1];
+        match SockRef::from(self).peek(&mut byte) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
     }
 }
 
-impl Connect for Tcp {
+impl Io for TlsStream<TcpStream> {
+    /// Also for a record that is not for HTTP, such as a new session's ticket: then a resting
+    /// connection is given up without need, which costs a handshake and no request.
+    fn has_readable_or_end(&self) -> bool {
+        self.get_ref().0.has_readable_or_end()
+    }
+}
+
+/// Reaches the origin over sockets: TCP, TLS over it, or one in the file system.
+#[derive(Debug, Clone)]
+pub struct Sockets {
+    place: Place,
+    tls: Option<OriginTls>,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Address(SocketAddr),
+    /// Resolved for each connection: a Kubernetes service may move at any time.
+    Name(String, u16),
+    Path(PathBuf),
+}
+
+impl Sockets {
+    /// A connector to where the origin is.
+    pub fn new(settings: &config::Origin) -> Sockets {
+        let place = match (&settings.unix, settings.host.parse::<IpAddr>()) {
+            (Some(path), _) => Place::Path(path.clone()),
+            (None, Ok(address)) => Place::Address(SocketAddr::new(address, settings.port)),
+            (None, Err(_)) => Place::Name(settings.host.clone(), settings.port),
+        };
+        Sockets {
+            place,
+            tls: settings.tls.clone(),
+        }
+    }
+}
+
+impl Connect for Sockets {
     fn connect(&self) -> Connecting {
-        let Tcp { host, port } = self.clone();
+        let Sockets { place, tls } = self.clone();
         Box::pin(async move {
-            let stream = match host {
-                Host::Address(address) => TcpStream::connect(SocketAddr::new(address, port)).await?,
+            let stream = match place {
+                Place::Path(path) => return Ok(Box::new(UnixStream::connect(path).await?) as Box<dyn Io>),
+                Place::Address(address) => TcpStream::connect(address).await?,
                 // Tries every address the name has, in order.
-                Host::Name(name) => TcpStream::connect((name.as_str(), port)).await?,
+                Place::Name(name, port) => TcpStream::connect((name.as_str(), port)).await?,
             };
             stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as Box<dyn Io>)
+            let Some(OriginTls { config, server_name }) = tls else {
+                return Ok(Box::new(stream) as Box<dyn Io>);
+            };
+            let secured = TlsConnector::from(config).connect(server_name, stream).await?;
+            Ok(Box::new(secured) as Box<dyn Io>)
         })
     }
 }
@@ -122,7 +150,7 @@ mod tests {
         for host in ["127.0.0.1", "localhost"] {
             let mut settings = super::super::tests::settings(address);
             settings.host = host.to_owned();
-            assert!(Tcp::new(&settings).connect().await.is_ok(), "{host}");
+            assert!(Sockets::new(&settings).connect().await.is_ok(), "{host}");
         }
     }
 }

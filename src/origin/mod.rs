@@ -29,7 +29,7 @@ use std::sync::Arc;
 use http::Response;
 
 pub use body::OriginBody;
-pub use connect::{Connect, Connecting, Io, Tcp};
+pub use connect::{Connect, Connecting, Io, Sockets};
 pub use error::{ErrorKind, OriginError, Sent};
 pub use request::{Outgoing, RequestBody};
 pub use stats::OriginStats;

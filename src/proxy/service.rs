@@ -219,7 +219,13 @@ mod tests {
         assert_eq!(request.uri(), "/a?b");
         assert_eq!(request.headers()["host"], "shop.test:8443");
         let request = http1("https://shop.test/a", &[("host", "SHOP.test")]);
-        assert_eq!((request.uri().to_string().as_str(), request.headers()["host"].as_bytes()), ("/a", &b"SHOP.test"[..]));
+        assert_eq!(
+            (
+                request.uri().to_string().as_str(),
+                request.headers()["host"].as_bytes()
+            ),
+            ("/a", &b"SHOP.test"[..])
+        );
         let request = http1("https://shop.test/a", &[("host", "other.test")]);
         assert_eq!(request.uri(), "https://shop.test/a", "left for the refusal");
     }

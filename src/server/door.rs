@@ -101,8 +101,7 @@ impl Door {
 /// # Errors
 /// It cannot be bound; the error names it.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    tcp(address)
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+    tcp(address).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
 fn tcp(address: SocketAddr) -> io::Result<TcpListener> {

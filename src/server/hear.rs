@@ -130,13 +130,15 @@ mod tests {
         ] {
             let (mut client, io) = duplex(1000);
             let state = Arc::new(ConnState::new(None, Arc::new(AtomicU64::new(1))));
-            let hearing = tokio::spawn(async move { hear(io, &state).await });
-            for piece in &pieces {
-                client.write_all(piece.as_bytes()).await.unwrap();
-                tokio::task::yield_now().await;
-            }
-            drop(client);
-            let (heard, mut rewound) = hearing.await.unwrap().unwrap();
+            let saying = async {
+                for piece in &pieces {
+                    client.write_all(piece.as_bytes()).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                drop(client);
+            };
+            let (heard, ()) = tokio::join!(hear(io, &state), saying);
+            let (heard, mut rewound) = heard.unwrap();
             assert_eq!(heard, expected, "{pieces:?}");
             let mut all = String::new();
             rewound.read_to_string(&mut all).await.unwrap();

@@ -196,6 +196,7 @@ mod tests {
 
     use super::*;
     use crate::admin::{self, AdminState, PurgeReceipt};
+    use crate::config::Address;
     use crate::tasks::Tasks;
     use crate::telemetry::{Metrics, Snapshot};
 
@@ -203,7 +204,7 @@ mod tests {
     async fn bare(shop: &Shop) -> Front {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let front = Front {
-            listen: shop.address(),
+            listen: vec![Address::Tcp(shop.address())],
             admin: listener.local_addr().unwrap(),
             drain: Box::new(|| Box::pin(std::future::ready(true))),
         };
@@ -230,7 +231,15 @@ mod tests {
         };
         let mut out = Vec::new();
         let rules = config::Config::from_yaml(RULES).unwrap().rules;
-        perform(&args, &mut out, (front.tcp().unwrap(), front.admin), &shop, &rules).await.unwrap();
+        perform(
+            &args,
+            &mut out,
+            (front.tcp().unwrap(), front.admin),
+            &shop,
+            &rules,
+        )
+        .await
+        .unwrap();
         let shown = String::from_utf8(out).unwrap();
         let lines = shown.lines().filter(|line| line.contains("origin p50")).count();
         assert!((1..=3).contains(&lines), "{shown}");
@@ -268,10 +277,7 @@ mod tests {
         for address in [shop.address(), listen, front.admin] {
             assert!(text.contains(&format!("http://{address}")), "{text}");
         }
-        let listed = format!(
-            "curl -i 'http://{}/products?category=tea&limit=5'\n",
-            listen
-        );
+        let listed = format!("curl -i 'http://{}/products?category=tea&limit=5'\n", listen);
         assert!(text.contains(&listed), "{text}");
     }
 

@@ -114,7 +114,10 @@ impl RawTls {
     pub(super) fn of_origin(node: Option<&Node>, place: Option<Place>, r: &mut Reader<'_>) -> Option<Self> {
         let mut f = r.section(node, "tls")?;
         let mut tls = Self::keys(&mut f, place, r);
-        tls.server_name = r.text(f.get("server_name"), "the name that the origin's certificate is for");
+        tls.server_name = r.text(
+            f.get("server_name"),
+            "the name that the origin's certificate is for",
+        );
         r.end(f);
         Some(tls)
     }

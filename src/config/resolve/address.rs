@@ -20,7 +20,10 @@ const ADMIN: u16 = 9321;
 pub(super) fn listeners(raw: &Raw, report: &mut Report) -> (Option<Vec<Address>>, Option<SocketAddr>) {
     let admin = listener(raw.admin.as_ref(), ADMIN, report);
     if !raw.listen_written {
-        return (listener(None, LISTEN, report).map(|any| vec![Address::Tcp(any)]), admin);
+        return (
+            listener(None, LISTEN, report).map(|any| vec![Address::Tcp(any)]),
+            admin,
+        );
     }
     let places: Vec<Option<Address>> = raw
         .listen
@@ -45,13 +48,22 @@ const SOCKET_PATH: usize = 107;
 fn unix(path: &str, what: &str, written: &Spanned<String>, report: &mut Report) -> Option<PathBuf> {
     let path = path.strip_prefix("//").unwrap_or(path);
     let (cause, fix) = if !path.starts_with('/') {
-        ("the path must begin with a slash", "write one such as unix:/run/larder/http.sock".to_owned())
+        (
+            "the path must begin with a slash",
+            "write one such as unix:/run/larder/http.sock".to_owned(),
+        )
     } else if path.len() > SOCKET_PATH {
-        ("the path of a socket has at most 107 bytes", "write a shorter one".to_owned())
+        (
+            "the path of a socket has at most 107 bytes",
+            "write a shorter one".to_owned(),
+        )
     } else {
         return Some(PathBuf::from(path));
     };
-    let problem = report.error(&written.place, format!("`unix:{path}` is not the socket of {what}"));
+    let problem = report.error(
+        &written.place,
+        format!("`unix:{path}` is not the socket of {what}"),
+    );
     problem.cause(cause).fix(fix);
     None
 }
@@ -66,7 +78,11 @@ fn listener(written: Option<&Spanned<String>>, port: u16, report: &mut Report) -
         return Some(address);
     }
     let (cause, fix) = if text.contains("://") || text.starts_with("unix:") {
-        let also = if port == LISTEN { ", or unix:/path for a socket" } else { "" };
+        let also = if port == LISTEN {
+            ", or unix:/path for a socket"
+        } else {
+            ""
+        };
         (
             "it takes an address and a port, without a scheme".to_owned(),
             format!("write 0.0.0.0:{port}{also}"),
@@ -113,7 +129,6 @@ pub(super) fn origin(raw: &Raw, report: &mut Report) -> Option<Origin> {
         port: located.port,
         unix: located.unix,
         tls: None,
-        prior_knowledge: located.scheme == Scheme::H2c,
         connect_timeout: value(&written.connect_timeout, Duration::from_secs(1)),
         response_timeout: value(&written.response_timeout, Duration::from_secs(120)),
         idle_timeout: value(&written.idle_timeout, Duration::from_secs(1)),
@@ -137,22 +152,19 @@ fn host_field(written: &RawOrigin) -> HostField {
 
 /// How an origin is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::config) enum Scheme {
+enum Scheme {
     /// HTTP/1.1 in clear.
     Http,
     /// Over TLS.
     Https,
-    /// HTTP/2 in clear, by prior knowledge (RFC 9113 §3.3).
-    H2c,
 }
 
 impl Scheme {
-    const ALL: [(&'static str, Scheme); 3] =
-        [("http", Scheme::Http), ("https", Scheme::Https), ("h2c", Scheme::H2c)];
+    const ALL: [(&'static str, Scheme); 2] = [("http", Scheme::Http), ("https", Scheme::Https)];
 
     fn usual_port(self) -> u16 {
         match self {
-            Scheme::Http | Scheme::H2c => 80,
+            Scheme::Http => 80,
             Scheme::Https => 443,
         }
     }
@@ -160,7 +172,6 @@ impl Scheme {
 
 /// Where an origin is.
 struct Located {
-    scheme: Scheme,
     host: String,
     port: u16,
     unix: Option<PathBuf>,
@@ -168,7 +179,9 @@ struct Located {
 
 /// Whether an origin's URL asks for TLS.
 pub(in crate::config) fn is_secured(url: &str) -> bool {
-    url.trim().split_once("://").is_some_and(|(scheme, _)| scheme == "https")
+    url.trim()
+        .split_once("://")
+        .is_some_and(|(scheme, _)| scheme == "https")
 }
 
 /// The host of an origin's URL, without brackets.
@@ -185,23 +198,21 @@ fn bare(host: &str) -> &str {
 fn located(written: &Spanned<String>, report: &mut Report) -> Option<Located> {
     if let Some(path) = written.value.trim().strip_prefix("unix:") {
         return Some(Located {
-            scheme: Scheme::Http,
             // What a request without `Host` is sent with.
             host: "localhost".to_owned(),
             port: 80,
             unix: Some(unix(path, "an origin", written, report)?),
         });
     }
-    let (scheme, host, port) = url(written, report)?;
+    let (host, port) = url(written, report)?;
     Some(Located {
-        scheme,
         host,
         port,
         unix: None,
     })
 }
 
-fn url(written: &Spanned<String>, report: &mut Report) -> Option<(Scheme, String, u16)> {
+fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> {
     let text = written.value.trim();
     // User and password may be secrets: they are shown nowhere.
     let (secret, shown) = match text.rsplit_once('@') {
@@ -211,7 +222,7 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(Scheme, String
         ),
         None => (None, text),
     };
-    let mut refuse = |cause: &str, fix: String| -> Option<(Scheme, String, u16)> {
+    let mut refuse = |cause: &str, fix: String| -> Option<(String, u16)> {
         let problem = report.error(&written.place, format!("`{shown}` is not an origin"));
         problem.cause(cause).fix(fix);
         if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
@@ -240,10 +251,13 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(Scheme, String
         let lower = scheme.to_lowercase();
         let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
         return if Scheme::ALL.iter().any(|(word, _)| *word == lower) {
-            refuse("schemes are written in lower case", format!("write {lower}://{host}"))
+            refuse(
+                "schemes are written in lower case",
+                format!("write {lower}://{host}"),
+            )
         } else {
             refuse(
-                "origins are spoken to by http://, https://, h2c:// or over unix:/path",
+                "origins are spoken to by http://, https:// or over unix:/path",
                 example(),
             )
         };
@@ -279,7 +293,7 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(Scheme, String
             );
         }
     };
-    Some((known, bare(authority.host()).to_owned(), port))
+    Some((bare(authority.host()).to_owned(), port))
 }
 
 /// `http://${HOST}` for `http://$HOST`; nothing for text without such a name.
@@ -465,7 +479,9 @@ mod tests {
             ("http://127.0.0.1:3000", Some(("127.0.0.1", 3000))),
             ("http://app/", Some(("app", 80))),
             ("http://[::1]:3000", Some(("::1", 3000))),
-            ("https://app", None),
+            ("https://app", Some(("app", 443))),
+            ("HTTPS://app", None),
+            ("ftp://app", None),
             ("http://app/base", None),
             ("http://user:secret@app", None),
             ("http://app:99999", None),

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use super::machine::Machine;
 use super::model::{
-    AccessLog, Address, Config, Forwarded, Limits, Listen, ListenerTls, LogFormat, LogSettings, Origin, OriginTls, Redis, Rule, Secret, Store,
+    AccessLog, Address, Config, Forwarded, Limits, Listen, ListenerTls, LogFormat, LogSettings, Origin,
+    OriginTls, Redis, Rule, Secret, Store,
 };
 use super::raw::{Auto, Raw, RawLimits, RawLog, RawRule};
 use super::report::Report;
@@ -53,7 +54,13 @@ const DEFAULT_MAX_OBJECT: u64 = 8 * MIB;
 pub(super) fn resolve(raw: &Raw, around: Surroundings<'_>, report: &mut Report) -> Option<Config> {
     let (listen, admin) = address::listeners(raw, report);
     let origin = address::origin(raw, report);
-    address::conflicts(raw, listen.as_deref().unwrap_or_default(), admin, origin.as_ref(), report);
+    address::conflicts(
+        raw,
+        listen.as_deref().unwrap_or_default(),
+        admin,
+        origin.as_ref(),
+        report,
+    );
     let store = store(raw, around.machine, report);
     let credentials = fields::credentials(raw.credentials.as_deref(), report);
     let mut rules = rule::rules(raw, store, &credentials, report);

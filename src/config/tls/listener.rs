@@ -41,7 +41,12 @@ pub(in crate::config) fn listener(
         Some(pem) => match pem::given_roots(&pem) {
             Ok(roots) => Some(roots),
             Err(unusable) => {
-                tell(unusable, (written.client_ca.as_ref(), None, None), &written.place, report);
+                tell(
+                    unusable,
+                    (written.client_ca.as_ref(), None, None),
+                    &written.place,
+                    report,
+                );
                 return None;
             }
         },
@@ -52,7 +57,12 @@ pub(in crate::config) fn listener(
             shown,
         }),
         Err(unusable) => {
-            tell(unusable, (written.client_ca.as_ref(), None, None), &written.place, report);
+            tell(
+                unusable,
+                (written.client_ca.as_ref(), None, None),
+                &written.place,
+                report,
+            );
             None
         }
     }
@@ -140,7 +150,10 @@ impl ResolvesServerCert for ByName {
 }
 
 fn is_for(own: &CertifiedKey, name: &ServerName<'_>) -> bool {
-    let leaf = own.cert.first().and_then(|leaf| EndEntityCert::try_from(leaf).ok());
+    let leaf = own
+        .cert
+        .first()
+        .and_then(|leaf| EndEntityCert::try_from(leaf).ok());
     leaf.is_some_and(|leaf| leaf.verify_is_valid_for_subject_name(name).is_ok())
 }
 
@@ -201,7 +214,11 @@ mod tests {
     fn a_certificate_says_whom_it_is_for_and_until_when() {
         let shown = shown(&own(&["b.test", "a.test"]));
         assert_eq!(shown.name, "b.test");
-        let until = shown.expires.unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let until = shown
+            .expires
+            .unwrap()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap();
         assert_eq!(until.as_secs(), 1_935_792_000);
     }
 }

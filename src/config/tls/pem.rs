@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 
@@ -44,12 +44,7 @@ pub(super) struct Unusable {
     pub fix: &'static str,
 }
 
-fn unusable(
-    part: Part,
-    title: impl Into<String>,
-    cause: impl Into<String>,
-    fix: &'static str,
-) -> Unusable {
+fn unusable(part: Part, title: impl Into<String>, cause: impl Into<String>, fix: &'static str) -> Unusable {
     Unusable {
         part,
         title: title.into(),

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 
 use super::support::*;
 use crate::clock::Clock;
-use crate::origin::{Connect, Connecting, ErrorKind, Io, Origin, Sent, Tcp};
+use crate::origin::{Connect, Connecting, ErrorKind, Io, Origin, Sent, Sockets};
 use crate::tasks::Tasks;
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn after_a_silent_end_unsafe_requests_stay_below_a_quarter_of_that_rest() 
     };
     let client = Origin::new(
         &settings,
-        Arc::new(Tcp::new(&settings)),
+        Arc::new(Sockets::new(&settings)),
         clock.clone(),
         Tasks::new(),
     );

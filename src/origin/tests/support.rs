@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::config;
 use crate::origin::upload::UploadFault;
-use crate::origin::{Origin, OriginBody, Outgoing, RequestBody, StreamBody, Tcp};
+use crate::origin::{Origin, OriginBody, Outgoing, RequestBody, Sockets, StreamBody};
 use crate::tasks::Tasks;
 
 /// A client's content that arrives when a test says so, and ends when the sender is dropped.
@@ -244,6 +244,8 @@ pub(in crate::origin) fn settings(address: SocketAddr) -> config::Origin {
     config::Origin {
         host: address.ip().to_string(),
         port: address.port(),
+        unix: None,
+        tls: None,
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_secs(20),
         idle_timeout: Duration::from_secs(1),
@@ -256,7 +258,7 @@ pub(in crate::origin) fn settings(address: SocketAddr) -> config::Origin {
 pub(super) fn client(settings: &config::Origin) -> Origin {
     Origin::new(
         settings,
-        Arc::new(Tcp::new(settings)),
+        Arc::new(Sockets::new(settings)),
         Clock::system(),
         Tasks::new(),
     )

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use larder::app::{App, Options};
 use larder::clock::Clock;
-use larder::config::Config;
+use larder::config::{Address, Config, Listen};
 use larder::invalidation::{Log, LogStats};
 use larder::origin::Connect;
 use larder::redis::Dial;
@@ -77,7 +77,7 @@ impl LarderBuilder {
     pub fn file(path: &str, origin: SocketAddr) -> LarderBuilder {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
         let mut config = config(&std::fs::read_to_string(&path).expect("the file"));
-        config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.listen = vec![any_port()];
         config.admin = SocketAddr::from(([127, 0, 0, 1], 0));
         config.origin.host = origin.ip().to_string();
         config.origin.port = origin.port();
@@ -107,11 +107,19 @@ impl LarderBuilder {
         };
         let app = App::start(self.config, options).await.expect("Larder starts");
         TestLarder {
-            listen: app.listen_address(),
+            listen: app.listen_address().expect("an address and a port"),
             admin: app.admin_address(),
             app: Mutex::new(Some(app)),
             clock: self.clock,
         }
+    }
+}
+
+/// Any port of this machine, in clear.
+fn any_port() -> Listen {
+    Listen {
+        address: Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))),
+        tls: None,
     }
 }
 
@@ -329,6 +337,12 @@ impl TestLarder {
 
     fn with_app<T>(&self, effect: impl FnOnce(&App) -> T) -> T {
         effect(self.app.lock().as_ref().expect("a Larder that was not stopped"))
+    }
+
+    /// Begins the drain; `true` once it is over, if nothing was cut off.
+    pub fn begin_drain(&self) -> tokio::task::JoinHandle<bool> {
+        let app = self.app.lock().take().expect("it was not drained before");
+        tokio::spawn(app.drain())
     }
 
     /// Drains and stops; `true` when nothing had to be cut off.
