@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use larder::config::{Machine, Overrides, Problems, Source, load_on};
 
+use crate::support::schema::objections;
+
 /// The YAML files in a directory of this repository and below it.
 fn files(directory: &str) -> Vec<PathBuf> {
     let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)];
@@ -62,6 +64,42 @@ fn every_file_in_config_is_valid_and_warned_of_nothing() {
             Err(problems) => panic!("{problems}"),
         }
     }
+}
+
+#[test]
+fn every_file_in_config_points_editors_at_the_schema_and_is_right_by_it() {
+    for path in files("config") {
+        let text = fs::read_to_string(&path).unwrap();
+        let first = text.lines().next().unwrap();
+        let schema = first.strip_prefix("# yaml-language-server: $schema=");
+        let schema = schema.unwrap_or_else(|| panic!("{}: {first}", path.display()));
+        let schema = path.parent().unwrap().join(schema).canonicalize().unwrap();
+        assert!(schema.ends_with("config/schema.json"), "{}", schema.display());
+        assert_eq!(objections(&text), Some(vec![]), "{}", path.display());
+    }
+}
+
+/// Broken files that are no YAML to others either, or only to us.
+const UNREADABLE: &[&str] = &[];
+
+/// Broken files in which every value is right alone: what is wrong is what they mean together,
+/// what lies outside, or how the YAML is written. Only `larder check` finds it.
+const RIGHT_BY_SCHEMA: &[&str] = &[];
+
+#[test]
+fn the_schema_refuses_what_is_wrong_by_its_shape() {
+    let mut accepted = Vec::new();
+    let mut unreadable = Vec::new();
+    for path in broken() {
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        match objections(&fs::read_to_string(&path).unwrap()) {
+            None => unreadable.push(stem),
+            Some(objections) if objections.is_empty() => accepted.push(stem),
+            Some(_) => {}
+        }
+    }
+    assert_eq!(accepted, RIGHT_BY_SCHEMA);
+    assert_eq!(unreadable, UNREADABLE);
 }
 
 fn problems_of(name: &str, text: String) -> Problems {

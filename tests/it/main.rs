@@ -42,6 +42,7 @@ mod receipts;
 mod regressions;
 mod reuse;
 mod schedules;
+mod shell;
 mod shop;
 mod streaming;
 mod trailers;

@@ -1,0 +1,63 @@
+//! `larder man`: the manual pages, one a command, out of the same text as `--help`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Command;
+use clap_mangen::Man;
+
+use super::Output;
+
+/// Which page, and where it goes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ManArgs {
+    /// The command whose page is printed; without it, the page that lists them
+    #[arg(value_name = "COMMAND", conflicts_with = "dir")]
+    pub command: Option<String>,
+    /// Write all pages into this directory instead, as larder.1, larder-serve.1 and so on
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Prints a page of `line`, the whole command line of Larder, or writes all of them. Exit code 2:
+/// there is no such command, or the directory cannot be written to.
+pub fn man(args: &ManArgs, line: Command) -> Output {
+    match &args.dir {
+        Some(directory) => match write(directory, line) {
+            Ok(()) => Output::ok(""),
+            Err(error) => Output::failed(
+                2,
+                format!("larder man: cannot write into {}: {error}\n", directory.display()),
+            ),
+        },
+        None => print(args.command.as_deref(), line),
+    }
+}
+
+fn write(directory: &Path, line: Command) -> io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    clap_mangen::generate_to(line, directory)
+}
+
+fn print(name: Option<&str>, mut line: Command) -> Output {
+    // Only a built command knows its subcommands by their whole names.
+    line.build();
+    let command = match name {
+        None => Some(&line),
+        Some(name) => line.find_subcommand(name),
+    };
+    let Some(command) = command else {
+        let commands: Vec<&str> = line.get_subcommands().map(Command::get_name).collect();
+        let known = commands.join(", ");
+        let name = name.unwrap_or_default();
+        return Output::failed(
+            2,
+            format!("larder man: there is no command `{name}`; there are {known}\n"),
+        );
+    };
+    let mut page = Vec::new();
+    match Man::new(command.clone()).render(&mut page) {
+        Ok(()) => Output::ok(String::from_utf8_lossy(&page)),
+        Err(error) => Output::failed(2, format!("larder man: {error}\n")),
+    }
+}
