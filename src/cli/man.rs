@@ -39,7 +39,8 @@ fn write(directory: &Path, line: Command) -> io::Result<()> {
     clap_mangen::generate_to(line, directory)
 }
 
-fn print(name: Option<&str>, mut line: Command) -> Output {
+fn print(name: Option<&str>, line: Command) -> Output {
+    let mut line = line.disable_help_subcommand(true);
     // Only a built command knows its subcommands by their whole names.
     line.build();
     let command = match name {

@@ -18,11 +18,17 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| jsonschema::draft202012
 
 /// What the schema has against a text, each with its place; nothing if it is right.
 pub(in crate::config) fn objections(text: &str) -> Vec<String> {
-    let document: Value = serde_yaml::from_str(text).unwrap();
+    let document = yaml(text);
     VALIDATOR
         .iter_errors(&document)
         .map(|error| format!("{}: {error}", error.instance_path()))
         .collect()
+}
+
+/// A text as editors read it: YAML 1.2, in which `on` and `off` are words.
+fn yaml(text: &str) -> Value {
+    let options = serde_yaml::options! { strict_booleans: true };
+    serde_yaml::from_str_with_options(text, options).unwrap()
 }
 
 fn problems(text: &str) -> Vec<Problem> {
@@ -233,8 +239,7 @@ fn the_defaults_are_those_of_the_reference() {
     ];
     let mut shown = BTreeMap::new();
     for text in [REFERENCE.to_owned(), reference_with_redis()] {
-        let document = serde_yaml::from_str(&text).unwrap();
-        leaves(&document, &mut Vec::new(), &mut shown);
+        leaves(&yaml(&text), &mut Vec::new(), &mut shown);
     }
     let said = Said::new().defaults;
     let mut wrong = Vec::new();

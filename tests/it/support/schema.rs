@@ -14,7 +14,9 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
 /// What the schema has against a configuration, each with its place; `None`: it is no YAML that
 /// an editor could read.
 pub fn objections(yaml: &str) -> Option<Vec<String>> {
-    let document: Value = serde_yaml::from_str(yaml).ok()?;
+    // As editors read it: YAML 1.2, in which `on` and `off` are words.
+    let options = serde_yaml::options! { strict_booleans: true };
+    let document: Value = serde_yaml::from_str_with_options(yaml, options).ok()?;
     let errors = VALIDATOR.iter_errors(&document);
     Some(
         errors
