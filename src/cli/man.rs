@@ -1,12 +1,14 @@
 //! `larder man`: the manual pages, one a command, out of the same text as `--help`.
 
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use clap::Command;
 use clap_mangen::Man;
 
 use super::Output;
+use crate::version::VERSION;
 
 /// Which page, and where it goes.
 #[derive(Debug, Clone, clap::Args)]
@@ -36,13 +38,26 @@ pub fn man(args: &ManArgs, line: Command) -> Output {
 
 fn write(directory: &Path, line: Command) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
-    clap_mangen::generate_to(line, directory)
+    let line = built(line);
+    for command in iter::once(&line).chain(line.get_subcommands()) {
+        page(command).generate_to(directory)?;
+    }
+    Ok(())
+}
+
+/// Only a built command knows its subcommands by their whole names.
+fn built(line: Command) -> Command {
+    let mut line = line.disable_help_subcommand(true);
+    line.build();
+    line
+}
+
+fn page(command: &Command) -> Man {
+    Man::new(command.clone()).source(format!("larder {VERSION}"))
 }
 
 fn print(name: Option<&str>, line: Command) -> Output {
-    let mut line = line.disable_help_subcommand(true);
-    // Only a built command knows its subcommands by their whole names.
-    line.build();
+    let line = built(line);
     let command = match name {
         None => Some(&line),
         Some(name) => line.find_subcommand(name),
@@ -56,9 +71,9 @@ fn print(name: Option<&str>, line: Command) -> Output {
             format!("larder man: there is no command `{name}`; there are {known}\n"),
         );
     };
-    let mut page = Vec::new();
-    match Man::new(command.clone()).render(&mut page) {
-        Ok(()) => Output::ok(String::from_utf8_lossy(&page)),
+    let mut text = Vec::new();
+    match page(command).render(&mut text) {
+        Ok(()) => Output::ok(String::from_utf8_lossy(&text)),
         Err(error) => Output::failed(2, format!("larder man: {error}\n")),
     }
 }

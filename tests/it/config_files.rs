@@ -79,27 +79,63 @@ fn every_file_in_config_points_editors_at_the_schema_and_is_right_by_it() {
     }
 }
 
-/// Broken files that are no YAML to others either, or only to us.
-const UNREADABLE: &[&str] = &[];
-
 /// Broken files in which every value is right alone: what is wrong is what they mean together,
-/// what lies outside, or how the YAML is written. Only `larder check` finds it.
-const RIGHT_BY_SCHEMA: &[&str] = &[];
+/// what lies outside, or a URL's finer points. Only `larder check` finds it.
+const RIGHT_BY_SCHEMA: &[&str] = &[
+    "admin_token_missing",
+    "collapse_fleet_without_redis",
+    "invalidate_missing_capture",
+    "invalidate_on_a_read",
+    "invalidate_paths",
+    "invalidate_unknown_name",
+    "invalidate_what_stores_nothing",
+    "keys_of_a_rule_that_passes",
+    "keys_on_a_write",
+    "merge_key",
+    "missing_variable",
+    "object_above_a_quarter",
+    "origin_is_listen",
+    "origin_missing",
+    "origin_without_url",
+    "redis_cluster_database",
+    "redis_files_missing",
+    "redis_password_twice",
+    "redis_password_with_a_slash",
+    "redis_sentinel_without_master",
+    "redis_tls_in_clear",
+    "redis_url_database",
+    "redis_url_port",
+    "redis_url_several_hosts",
+    "redis_url_without_host",
+    "redis_without_namespace",
+    "tags_on_a_write",
+    "tags_without_a_source",
+    "tie_of_two_rules",
+    "ttl_that_never_applies",
+    "undefined_policy",
+    "undefined_policy_without_section",
+    "value_from_the_environment",
+    "yaml_tag",
+];
 
 #[test]
 fn the_schema_refuses_what_is_wrong_by_its_shape() {
-    let mut accepted = Vec::new();
-    let mut unreadable = Vec::new();
+    let mut unexpected = Vec::new();
     for path in broken() {
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
-        match objections(&fs::read_to_string(&path).unwrap()) {
-            None => unreadable.push(stem),
-            Some(objections) if objections.is_empty() => accepted.push(stem),
-            Some(_) => {}
+        // What is no YAML to an editor needs no schema to be marked.
+        let refused = objections(&fs::read_to_string(&path).unwrap()).is_none_or(|found| !found.is_empty());
+        match (refused, RIGHT_BY_SCHEMA.contains(&stem.as_str())) {
+            (true, false) | (false, true) => {}
+            (true, true) => unexpected.push(format!(
+                "config/schema.json refuses {stem}.yaml: take it from the list in this test"
+            )),
+            (false, false) => unexpected.push(format!(
+                "config/schema.json has nothing against {stem}.yaml: if its mistake is one of shape, add what refuses it; else list it in this test"
+            )),
         }
     }
-    assert_eq!(accepted, RIGHT_BY_SCHEMA);
-    assert_eq!(unreadable, UNREADABLE);
+    assert!(unexpected.is_empty(), "\n{}", unexpected.join("\n"));
 }
 
 fn problems_of(name: &str, text: String) -> Problems {

@@ -32,7 +32,7 @@ async fn commands() -> Vec<(String, Vec<String>)> {
     for name in names {
         let help = printed(&[name, "--help"]).await;
         let lines = help.lines().map(str::trim_start);
-        let flags = lines
+        let flags: Vec<String> = lines
             .filter(|line| line.starts_with('-'))
             .filter_map(|line| line.split([' ', ',', '=']).find(|word| word.starts_with("--")))
             .map(str::to_owned)
@@ -168,7 +168,11 @@ async fn manual_pages_name_every_command_and_every_flag() {
         );
         let file = into.join(format!("larder-{name}.1"));
         assert_eq!(fs::read_to_string(file).unwrap(), page, "{name}");
-        assert!(page.contains(".TH"), "{page}");
+        let title = page.lines().find(|line| line.starts_with(".TH")).unwrap();
+        assert!(
+            title.contains(concat!("larder ", env!("CARGO_PKG_VERSION"))),
+            "{title}"
+        );
         for flag in flags {
             assert!(plain(&page).contains(flag.as_str()), "{name} {flag}: {page}");
         }
