@@ -12,8 +12,11 @@ ARG BINARY=build
 
 FROM ${RUST_IMAGE} AS build
 ARG TARGETARCH
+# There is no repository here: what `larder version` says of the commit.
+ARG REVISION
+ENV LARDER_COMMIT=${REVISION}
 WORKDIR /src
-COPY Cargo.toml Cargo.lock ./
+COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches/policy.rs benches/
 COPY config config
 COPY src src

@@ -10,12 +10,13 @@ LIMIT := --manifest-path benches/limit/Cargo.toml --locked
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 LIMIT_DIR := --target-dir $(CARGO_TARGET_DIR)/limit
 
-.PHONY: help demo test quick soak planted bench limits charts image monitoring limit-program release clean
+.PHONY: help demo test quick deny soak planted bench limits charts image monitoring limit-program release clean
 
 help:
 	@echo 'make demo    a sample shop behind Larder, with curl lines to try'
 	@echo 'make test    everything CI runs: format, lints, documentation, all tests'
 	@echo 'make quick   the inner loop: check, and the tests beside the code'
+	@echo 'make deny    licences, advisories, bans and sources of everything Larder is built from'
 	@echo 'make soak    the long tests, in a release build'
 	@echo 'make planted shows that the simulation finds bugs that are planted in the log'
 	@echo 'make bench   what a decision and a hit cost, beside nginx, HAProxy and a bare epoll program'
@@ -43,6 +44,11 @@ quick:
 	@scripts/need.sh cc redis-server
 	$(CARGO) check --locked --all-targets
 	$(CARGO) test --locked --lib --quiet
+
+# No part of `test`: it asks the advisory database, whose answer changes without a commit.
+deny:
+	@scripts/need.sh cargo-deny
+	$(CARGO) deny --locked check
 
 # Tests that take minutes are named soak_… and ignored elsewhere; they run one after another.
 soak:

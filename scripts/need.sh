@@ -4,7 +4,7 @@
 # What is missing is installed with apt, as root or through sudo without a password; where
 # neither works, one line names the package and the script fails. Parts of the Rust tool
 # chain (rustfmt, clippy) come from rustup where it is there; for a cargo of Debian's, the line
-# names its packages.
+# names its packages. cargo-deny is built from source.
 set -eu
 
 # The Debian package that a program comes in.
@@ -28,6 +28,7 @@ present() {
     case "$1" in
         rustfmt) cargo fmt --version >/dev/null 2>&1 ;;
         clippy) cargo clippy --version >/dev/null 2>&1 ;;
+        cargo-deny) cargo deny --version >/dev/null 2>&1 ;;
         venv) python3 -c 'import ensurepip' >/dev/null 2>&1 ;;
         *) PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 ;;
     esac
@@ -43,12 +44,13 @@ forbid_services() {
     $AS_ROOT chmod 755 "$POLICY"
 }
 
-packages='' components='' debian=''
+packages='' components='' debian='' crates=''
 for program in "$@"; do
     present "$program" && continue
     case "$program" in
         rustfmt) components="$components rustfmt" debian="$debian rustfmt" ;;
         clippy) components="$components clippy" debian="$debian rust-clippy" ;;
+        cargo-deny) crates="$crates cargo-deny" ;;
         *) packages="$packages $(package_of "$program")" ;;
     esac
 done
@@ -62,6 +64,12 @@ if [ -n "$components" ]; then
     # One word a component.
     # shellcheck disable=SC2086
     rustup component add $components
+fi
+
+if [ -n "$crates" ]; then
+    echo "installing$crates, which takes some minutes" >&2
+    # shellcheck disable=SC2086
+    cargo install --locked --quiet $crates
 fi
 
 [ -n "$packages" ] || exit 0

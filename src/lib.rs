@@ -22,6 +22,7 @@ pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod tasks;
+pub mod version;
 
 pub mod cli;
 pub mod config;

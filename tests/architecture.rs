@@ -51,13 +51,14 @@ const EFFECTS: &[&str] = &[
     "std::thread",
 ];
 
-/// Each module with the highest modules it may know; everything may know `clock`, `tasks`, `body`
-/// and `config`. What is not listed is not restricted.
+/// Each module with the highest modules it may know; everything may know `clock`, `tasks`,
+/// `version`, `body` and `config`. What is not listed is not restricted.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("fields", &[]),
     ("codec", &["fields"]),
     ("clock", &[]),
     ("tasks", &[]),
+    ("version", &[]),
     ("policy", &["fields", "route"]),
     ("route", &["fields"]),
     ("config", &["codec", "fields", "route", "policy"]),
@@ -116,7 +117,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// What every module may know.
-const COMMON: &[&str] = &["clock", "tasks", "body", "config"];
+const COMMON: &[&str] = &["clock", "tasks", "version", "body", "config"];
 
 #[test]
 fn pure_modules_neither_wait_nor_log_nor_read_a_clock() {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::telemetry::{FleetFigures, OutcomeKind, RuleCounts, Snapshot, Sums, rfc3339};
+use crate::version::{VERSION, commit};
 
 /// The object.
 pub(super) fn stats(snapshot: &Snapshot, counts: &[RuleCounts]) -> Value {
@@ -10,7 +11,8 @@ pub(super) fn stats(snapshot: &Snapshot, counts: &[RuleCounts]) -> Value {
         memory, log, origin, ..
     } = snapshot;
     let mut stats = json!({
-        "version": env!("CARGO_PKG_VERSION"),
+        "version": VERSION,
+        "commit": commit(),
         "started": rfc3339(snapshot.started),
         "uptime_seconds": snapshot.uptime.as_secs(),
         "config_hash": snapshot.config_hash,

@@ -3,21 +3,26 @@
 
 pub mod check;
 pub mod client;
+pub mod completions;
 pub mod demo;
 mod file;
 mod front;
+pub mod man;
 pub mod purge;
 mod runtime;
 pub mod serve;
+pub mod version;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 pub use front::{Front, Start, StartFailure, start};
+
+use crate::config::SCHEMA;
 
 /// What a command has to say when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +83,14 @@ enum Command {
     Purge(purge::PurgeArgs),
     /// Try Larder in front of a slow sample shop
     Demo(demo::DemoArgs),
+    /// Say which version this is, and how it was built
+    Version(version::VersionArgs),
+    /// Print the JSON Schema of the configuration
+    Schema,
+    /// Print a script that completes commands and flags in a shell
+    Completions(completions::CompletionsArgs),
+    /// Print a manual page, or write all of them into a directory
+    Man(man::ManArgs),
 }
 
 /// Runs the command that `line` (the program's name first) names. `out` gets what a command
@@ -114,6 +127,10 @@ pub fn run(
         }
         Command::Purge(args) => runtime::block_on(1, purge::purge(&args)),
         Command::Demo(args) => runtime::block_on(2, demo::demo(&args, out, start)),
+        Command::Version(args) => version::version(&args),
+        Command::Schema => Output::ok(SCHEMA),
+        Command::Completions(args) => completions::completions(&args, Line::command()),
+        Command::Man(args) => man::man(&args, Line::command()),
     }
 }
 

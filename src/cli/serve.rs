@@ -10,6 +10,7 @@ use super::runtime::{Signals, block_on, until_drained};
 use super::{Front, Output, Start};
 use crate::config::{self, Config, Overrides, Source};
 use crate::telemetry;
+use crate::version::{UNKNOWN, VERSION, commit};
 
 /// Read where neither flag nor environment names a file, if it exists.
 const DEFAULT_FILE: &str = "larder.yaml";
@@ -172,7 +173,8 @@ impl Facts {
             redis = self.redis,
             rules = self.rules,
             config = self.config,
-            version = env!("CARGO_PKG_VERSION"),
+            version = VERSION,
+            commit = commit().unwrap_or(UNKNOWN),
             "larder is up",
         );
     }

@@ -19,6 +19,7 @@ mod reader;
 mod redis;
 mod report;
 mod resolve;
+mod schema;
 mod settings;
 mod similar;
 mod size;
@@ -41,6 +42,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub use machine::Machine;
 pub use model::*;
 pub use problem::{Excerpt, Problem, Problems, Severity};
+pub use schema::SCHEMA;
 pub use source::Source;
 
 /// Settings given as flags; each wins over the environment, which wins over the file.

@@ -21,7 +21,11 @@ fn load_text(text: &str, env: &[(&str, &str)]) -> Result<Loaded, Problems> {
         name: "larder.yaml".into(),
         text: text.into(),
     };
-    load_on(Machine::UNLIMITED, Some(source), &env, &Overrides::default())
+    let loaded = load_on(Machine::UNLIMITED, Some(source), &env, &Overrides::default());
+    if loaded.is_ok() {
+        assert_eq!(schema::tests::objections(text), [""; 0], "the schema, to\n{text}");
+    }
+    loaded
 }
 
 fn titles(result: Result<Loaded, Problems>) -> Vec<String> {
@@ -33,7 +37,7 @@ fn titles(result: Result<Loaded, Problems>) -> Vec<String> {
         .collect()
 }
 
-const REFERENCE: &str = include_str!("../../config/larder.yaml");
+pub(in crate::config) const REFERENCE: &str = include_str!("../../config/larder.yaml");
 const MINIMAL: &str = include_str!("../../config/minimal.yaml");
 const SHOP: &str = include_str!("../../config/examples/shop.yaml");
 const FLEET: &str = include_str!("../../config/examples/fleet.yaml");
@@ -83,7 +87,7 @@ fn the_reference_shows_the_defaults() {
 }
 
 /// The reference with its section `redis` in place of `redis: null`.
-fn reference_with_redis() -> String {
+pub(in crate::config) fn reference_with_redis() -> String {
     let (before, after) = REFERENCE.split_once("  redis: null").unwrap();
     let (_, after) = after.split_once('\n').unwrap();
     let section = after.lines().take_while(|line| line.starts_with("  #"));

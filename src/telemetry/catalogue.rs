@@ -365,8 +365,8 @@ pub const CATALOGUE: &[Metric] = &[
     ),
     gauge(
         BUILD_INFO,
-        &["version"],
-        "Always 1; the label says which version runs.",
+        &["version", "commit"],
+        "Always 1; the labels say which version runs, and from which commit it was built, if that is known.",
     ),
     gauge(
         START_TIME,

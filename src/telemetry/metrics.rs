@@ -22,14 +22,13 @@ use super::catalogue::{self as names, CATALOGUE, Kind};
 use super::{Outcome, OutcomeKind, Snapshot};
 use crate::config::Rule;
 use crate::policy::Reason;
+use crate::version::{UNKNOWN, VERSION, commit};
 
 use cells::{Cells, Counts};
 use coding::CodingCells;
 pub use coding::{Decoding, Pass};
 use redis::RedisCells;
 
-/// The version that `larder_build_info` and `/stats` show.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 const METADATA: Metadata<'static> = Metadata::new("larder", Level::INFO, None);
 const OUTCOMES: usize = OutcomeKind::ALL.len();
 const REASONS: usize = Reason::ALL.len();
@@ -315,7 +314,8 @@ impl Metrics {
         self.gauge(names::LOG_STRIPES, &[], log.stripes);
         self.gauge(names::LOG_FLOOR, &[], log.floor);
         self.seconds(names::LOG_HORIZON, log.horizon);
-        self.gauge(names::BUILD_INFO, &[("version", VERSION)], 1);
+        let build = [("version", VERSION), ("commit", commit().unwrap_or(UNKNOWN))];
+        self.gauge(names::BUILD_INFO, &build, 1);
         let started = snapshot
             .started
             .duration_since(SystemTime::UNIX_EPOCH)

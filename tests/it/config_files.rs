@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use larder::config::{Machine, Overrides, Problems, Source, load_on};
 
+use crate::support::schema::objections;
+
 /// The YAML files in a directory of this repository and below it.
 fn files(directory: &str) -> Vec<PathBuf> {
     let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(directory)];
@@ -62,6 +64,80 @@ fn every_file_in_config_is_valid_and_warned_of_nothing() {
             Err(problems) => panic!("{problems}"),
         }
     }
+}
+
+#[test]
+fn every_file_to_copy_points_editors_at_the_schema_and_is_right_by_it() {
+    let examples = files("examples").into_iter();
+    let examples = examples.filter(|path| path.ends_with("larder.yaml"));
+    for path in files("config").into_iter().chain(examples) {
+        let text = fs::read_to_string(&path).unwrap();
+        let first = text.lines().next().unwrap();
+        let schema = first.strip_prefix("# yaml-language-server: $schema=");
+        let schema = schema.unwrap_or_else(|| panic!("{}: {first}", path.display()));
+        let schema = path.parent().unwrap().join(schema).canonicalize().unwrap();
+        assert!(schema.ends_with("config/schema.json"), "{}", schema.display());
+        assert_eq!(objections(&text), Some(vec![]), "{}", path.display());
+    }
+}
+
+/// Broken files in which every value is right alone: what is wrong is what they mean together,
+/// what lies outside, or a URL's finer points. Only `larder check` finds it.
+const RIGHT_BY_SCHEMA: &[&str] = &[
+    "admin_token_missing",
+    "collapse_fleet_without_redis",
+    "invalidate_missing_capture",
+    "invalidate_on_a_read",
+    "invalidate_paths",
+    "invalidate_unknown_name",
+    "invalidate_what_stores_nothing",
+    "keys_of_a_rule_that_passes",
+    "keys_on_a_write",
+    "merge_key",
+    "missing_variable",
+    "object_above_a_quarter",
+    "origin_is_listen",
+    "origin_missing",
+    "origin_without_url",
+    "redis_cluster_database",
+    "redis_files_missing",
+    "redis_password_twice",
+    "redis_password_with_a_slash",
+    "redis_sentinel_without_master",
+    "redis_tls_in_clear",
+    "redis_url_database",
+    "redis_url_port",
+    "redis_url_several_hosts",
+    "redis_url_without_host",
+    "redis_without_namespace",
+    "tags_on_a_write",
+    "tags_without_a_source",
+    "tie_of_two_rules",
+    "ttl_that_never_applies",
+    "undefined_policy",
+    "undefined_policy_without_section",
+    "value_from_the_environment",
+    "yaml_tag",
+];
+
+#[test]
+fn the_schema_refuses_what_is_wrong_by_its_shape() {
+    let mut unexpected = Vec::new();
+    for path in broken() {
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        // What is no YAML to an editor needs no schema to be marked.
+        let refused = objections(&fs::read_to_string(&path).unwrap()).is_none_or(|found| !found.is_empty());
+        match (refused, RIGHT_BY_SCHEMA.contains(&stem.as_str())) {
+            (true, false) | (false, true) => {}
+            (true, true) => unexpected.push(format!(
+                "config/schema.json refuses {stem}.yaml: take it from the list in this test"
+            )),
+            (false, false) => unexpected.push(format!(
+                "config/schema.json has nothing against {stem}.yaml: if its mistake is one of shape, add what refuses it; else list it in this test"
+            )),
+        }
+    }
+    assert!(unexpected.is_empty(), "\n{}", unexpected.join("\n"));
 }
 
 fn problems_of(name: &str, text: String) -> Problems {

@@ -43,6 +43,7 @@ mod regressions;
 mod reuse;
 mod schedules;
 mod secured;
+mod shell;
 mod shop;
 mod streaming;
 mod trailers;

@@ -18,6 +18,7 @@ use tokio::io::DuplexStream;
 use super::client::{Client, Response};
 use super::gate::within;
 use super::origin::TestOrigin;
+use super::schema::objections;
 
 /// A running Larder.
 pub struct TestLarder {
@@ -123,10 +124,13 @@ fn any_port() -> Listen {
     }
 }
 
-/// Reads a configuration that must be right.
+/// Reads a configuration that must be right, to the schema for editors too.
 pub fn config(yaml: &str) -> Config {
     match Config::from_yaml(yaml) {
-        Ok(config) => config,
+        Ok(config) => {
+            assert_eq!(objections(yaml), Some(vec![]), "the schema, to\n{yaml}");
+            config
+        }
         Err(problems) => panic!("{problems}\nin\n{yaml}"),
     }
 }

@@ -20,6 +20,7 @@ mod redis;
 mod redis_sim;
 pub mod resp;
 mod rng;
+pub mod schema;
 mod seen;
 mod wire;
 
