@@ -21,7 +21,7 @@ async fn port(token: Option<&str>) -> Port {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (ready, purged) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
-    let metrics = Arc::new(Metrics::new(&[], 200));
+    let metrics = Arc::new(Metrics::new(0));
     metrics.invalidated(Source::Purge, Strength::Hard);
     let seen = purged.clone();
     let purge: Purge = Arc::new(move |request| {

@@ -157,8 +157,9 @@ impl App {
         let tasks = Tasks::new();
         let connect = connect.unwrap_or_else(|| Arc::new(Tcp::new(&config.origin)));
         let origin = Origin::new(&config.origin, connect, clock.clone(), tasks.clone());
-        let metrics = Arc::new(Metrics::new(config.rules.rules(), config.metric_rules));
-        let access = Arc::new(AccessLogger::new(&config.log, access_log));
+        let labelled = config.rules.rules().len().min(config.metric_rules);
+        let metrics = Arc::new(Metrics::new(labelled));
+        let access = Arc::new(AccessLogger::new(config.log.format, access_log));
         let (limits, drain_timeout) = (config.limits.clone(), config.drain_timeout);
         let (memory, name) = (Memory::new(config.store, limits.variants), pseudonym()?);
         let fleet = Fleet::start(FleetParts {

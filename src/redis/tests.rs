@@ -50,7 +50,7 @@ fn one(address: &RedisAddress) -> config::Redis {
 }
 
 fn start(settings: config::Redis) -> (Redis, Arc<Metrics>) {
-    let metrics = Arc::new(Metrics::new(&[], 0));
+    let metrics = Arc::new(Metrics::new(0));
     let dial = Arc::new(Network::new(settings.tls.as_ref()));
     let redis = Redis::start(
         Arc::new(settings),
@@ -76,7 +76,7 @@ fn context(settings: config::Redis) -> Context {
         settings: Arc::new(settings),
         clock: Clock::system(),
         tasks: Tasks::new(),
-        metrics: Arc::new(Metrics::new(&[], 0)),
+        metrics: Arc::new(Metrics::new(0)),
         trouble: Trouble::default(),
         eviction_known: true.into(),
     }

@@ -207,7 +207,7 @@ mod tests {
         let state = AdminState {
             token: None,
             ready: Arc::new(AtomicBool::new(true)),
-            metrics: Arc::new(Metrics::new(&[], 0)),
+            metrics: Arc::new(Metrics::new(0)),
             snapshot: Arc::new(Snapshot::default),
             purge: Arc::new(|_| Box::pin(std::future::ready(Ok(PurgeReceipt::default())))),
         };

@@ -27,7 +27,7 @@ async fn port(token: &str) -> String {
     let state = AdminState {
         token: Some(Secret(token.to_owned())),
         ready: Arc::new(AtomicBool::new(true)),
-        metrics: Arc::new(Metrics::new(&[], 0)),
+        metrics: Arc::new(Metrics::new(0)),
         snapshot: Arc::new(Snapshot::default),
         purge: Arc::new(|request| {
             let position = (!request.dry_run).then(|| ReceiptPosition {
