@@ -127,6 +127,16 @@ impl FieldSet {
                 .iter()
                 .any(|p| name.as_str().starts_with(p.as_str()))
     }
+
+    /// A digest that sets of the same names share, in whatever order they were written.
+    pub fn digest(&self) -> u64 {
+        let exact = self.exact.iter().map(|name| name.as_str().to_owned());
+        let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix}*"));
+        let mut names: Vec<String> = exact.chain(prefixes).collect();
+        names.sort_unstable();
+        names.dedup();
+        xxhash_rust::xxh3::xxh3_64(names.join("\n").as_bytes())
+    }
 }
 
 /// The memory tier's bounds, in bytes.
@@ -224,7 +234,18 @@ impl std::fmt::Display for RedisAddress {
 
 /// How connections to Redis are secured: roots, and the client certificate if any, read and checked.
 #[derive(Clone)]
-pub struct RedisTls(pub Arc<rustls::ClientConfig>);
+pub struct RedisTls {
+    /// Made of what was read.
+    pub config: Arc<rustls::ClientConfig>,
+    /// Digest of what was read: the same for the same files.
+    pub digest: u64,
+}
+
+impl PartialEq for RedisTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
 
 impl std::fmt::Debug for RedisTls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -304,7 +325,7 @@ pub enum AccessLog {
 }
 
 /// One rule, every default filled in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// The user's name for it, or one made from its match.
     pub name: Arc<str>,
@@ -573,7 +594,7 @@ pub enum Collapse {
 }
 
 /// One item of a rule's `invalidate`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invalidate {
     /// Everything a rule stored.
     Rule(Arc<str>),

@@ -70,6 +70,8 @@ pub struct Ruling {
     pub config: Config,
     /// A digest of what its rules make of writes: pods with the same one derive the same events.
     digest: u64,
+    /// Digest of the fields that count as credentials.
+    credential_fields: u64,
     keys: KeyMaker,
     /// Where its rules count.
     meters: Meters,
@@ -80,6 +82,7 @@ impl Ruling {
         Self {
             keys: KeyMaker::new(&config, identity_secret),
             digest: derive::digest(&config.rules),
+            credential_fields: config.credentials.digest(),
             meters: metrics.meters(config.rules.rules(), config.metric_rules),
             config,
         }
@@ -194,6 +197,7 @@ impl Proxy {
     /// Puts another configuration in force for requests from now on; nothing stored is dropped,
     /// and nothing is reused that the new rules would not store.
     pub fn replace_config(&self, config: Config) {
+        self.memory.keep_variants(config.limits.variants);
         self.unstorable.forget_all();
         let ruling = Arc::new(Ruling::new(config, self.identity_secret, &self.metrics));
         let before = self.ruling.swap(ruling.clone());

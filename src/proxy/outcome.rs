@@ -265,7 +265,8 @@ impl Proxy {
             status: refusal.status(),
             duration: Duration::ZERO,
         };
-        self.metrics.account(self.ruling.load().meters.unmatched(), &outcome);
+        self.metrics
+            .account(self.ruling.load().meters.unmatched(), &outcome);
         outcome
     }
 

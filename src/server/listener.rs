@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -16,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::io::{ClientIo, Held, OnRefusal};
 use super::linger;
 use super::newcomers;
+use super::room::Room;
 use super::sweep::{Registry, sweep};
 use super::transport::Transport;
 use crate::client::{ConnState, Wish};
@@ -38,11 +40,12 @@ const MOST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Server {
     proxy: Arc<Proxy>,
-    limits: Arc<Limits>,
+    /// Changed by [`Server::limit`].
+    limits: Arc<ArcSwap<Limits>>,
     tasks: Tasks,
     registry: Arc<Registry>,
-    /// One permit a connection; bounds `limits.connections`.
-    room: Arc<Semaphore>,
+    /// Bounds `limits.connections`.
+    room: Arc<Room>,
     /// One place a connection that only waits for its client to stop sending.
     lingering: Arc<Semaphore>,
     on_refusal: OnRefusal,
@@ -59,10 +62,10 @@ impl std::fmt::Debug for Server {
 impl Server {
     /// A server that accepts nothing yet. Starts the sweeper.
     pub fn new(proxy: Arc<Proxy>, limits: Limits, clock: Clock, tasks: Tasks) -> Self {
-        let limits = Arc::new(limits);
+        let room = Room::new(limits.connections);
+        let limits = Arc::new(ArcSwap::from_pointee(limits));
         let registry = Arc::new(Registry::default());
         tasks.detach(sweep(Arc::downgrade(&registry), clock, limits.clone()));
-        let room = Arc::new(Semaphore::new(limits.connections));
         let refusing = proxy.clone();
         let on_refusal: OnRefusal = Arc::new(move |status, peer| refusing.refused_by_library(status, peer));
         Self {
@@ -74,6 +77,13 @@ impl Server {
             lingering: Arc::new(Semaphore::new(linger::PLACES)),
             on_refusal,
         }
+    }
+
+    /// Puts other limits in force: timeouts for every connection, what a head may hold for those to
+    /// come, and how many there may be.
+    pub fn limit(&self, limits: &Limits) {
+        self.room.resize(limits.connections, &self.tasks);
+        self.limits.store(Arc::new(limits.clone()));
     }
 
     /// Binds a listener. Errors name the address.
@@ -125,7 +135,7 @@ impl Server {
 
     async fn accept_one(&self, listener: &TcpListener, pause: &mut Pause) {
         // Beyond `limits.connections` clients wait in the operating system's queue.
-        let Ok(permit) = self.room.clone().acquire_owned().await else {
+        let Some(permit) = self.room.enter().await else {
             return;
         };
         match listener.accept().await {
@@ -149,7 +159,7 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     // Only now: with nobody in the queue the listener closes, however full it is here.
-                    let Ok(permit) = self.room.clone().acquire_owned().await else {
+                    let Some(permit) = self.room.enter().await else {
                         return;
                     };
                     self.spawn_tcp(stream, peer, permit);
@@ -195,10 +205,11 @@ impl Server {
     }
 
     fn builder(&self) -> http1::Builder {
-        let head = self.limits.header_bytes + self.limits.uri_bytes;
+        let limits = self.limits.load();
+        let head = limits.header_bytes + limits.uri_bytes;
         let mut builder = http1::Builder::new();
         builder
-            .max_headers(self.limits.header_count)
+            .max_headers(limits.header_count)
             .max_header_size(head)
             .max_buf_size((head + 1024).max(64 * 1024))
             .writev(true)

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use self::tls::{Client, Part, Unusable};
 use self::url::Located;
 use super::files;
@@ -217,8 +219,12 @@ fn with_files(
         Some(pem) => tls::given_roots(pem),
         None => tls::system_roots(),
     };
+    let texts = [&ca_text, &certificate_text, &key_text].map(|text| text.as_deref().unwrap_or_default());
     match roots.and_then(|roots| tls::build(roots, client)) {
-        Ok(config) => Some(RedisTls(Arc::new(config))),
+        Ok(config) => Some(RedisTls {
+            config: Arc::new(config),
+            digest: xxh3_64(texts.join("\0").as_bytes()),
+        }),
         Err(Unusable {
             part,
             title,

@@ -87,6 +87,7 @@ fn small() -> Parts {
             credentials: CredentialState::Unnamed,
             authorization: false,
             any_credential: true,
+            credential_fields: 0x99AA_BBCC_DDEE_FF00,
             no_store: true,
         },
         tags: Box::new([TagId::from_bits(1), TagId::from_bits(u64::MAX)]),
@@ -259,11 +260,13 @@ fn facts() -> impl Strategy<Value = RequestFacts> {
         Just(CredentialState::UnnamedAuthorization),
         Just(CredentialState::Unnamed),
     ];
-    ("[A-Z]{1,30}", credentials, any::<[bool; 3]>()).prop_map(|(method, credentials, flags)| RequestFacts {
+    let parts = ("[A-Z]{1,30}", credentials, any::<u64>(), any::<[bool; 3]>());
+    parts.prop_map(|(method, credentials, credential_fields, flags)| RequestFacts {
         method: method.parse().unwrap(),
         credentials,
         authorization: flags[0],
         any_credential: flags[1],
+        credential_fields,
         no_store: flags[2],
     })
 }

@@ -117,7 +117,10 @@ impl Metrics {
             unmatched,
         } = &self.registry;
         let mut labelled = labelled.lock();
-        let known = rules.iter().filter(|rule| labelled.of(&rule.name).is_some()).count();
+        let known = rules
+            .iter()
+            .filter(|rule| labelled.of(&rule.name).is_some())
+            .count();
         let mut free = limit
             .saturating_sub(known)
             .min((2 * limit).saturating_sub(labelled.meters.len()));
@@ -168,7 +171,10 @@ mod tests {
     }
 
     fn pairs(pairs: &[(&str, u64)]) -> Vec<(String, u64)> {
-        pairs.iter().map(|(name, sum)| ((*name).to_owned(), *sum)).collect()
+        pairs
+            .iter()
+            .map(|(name, sum)| ((*name).to_owned(), *sum))
+            .collect()
     }
 
     #[test]

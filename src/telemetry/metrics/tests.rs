@@ -268,8 +268,16 @@ fn the_exposition_stays_within_100_kb_and_4_kb_a_rule() {
                 metrics.not_stored(metrics.meter(rule), reason);
             }
             metrics.stored(metrics.meter(rule));
-            metrics.origin_answered(metrics.meter(rule), Some(StatusCode::OK), Duration::from_millis(200));
-            metrics.origin_answered(metrics.meter(rule), Some(StatusCode::NOT_FOUND), Duration::from_millis(200));
+            metrics.origin_answered(
+                metrics.meter(rule),
+                Some(StatusCode::OK),
+                Duration::from_millis(200),
+            );
+            metrics.origin_answered(
+                metrics.meter(rule),
+                Some(StatusCode::NOT_FOUND),
+                Duration::from_millis(200),
+            );
         }
         let bytes = metrics.render(&Snapshot::default()).len();
         assert!(
