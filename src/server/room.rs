@@ -1,9 +1,11 @@
 //! Room for client connections, which can be made larger or smaller while some are open.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
 use crate::tasks::Tasks;
@@ -61,15 +63,32 @@ impl Room {
         }
         size.permits -= self.permits.forget_permits(size.permits - most);
         if size.permits > most {
-            let shrinking = self.clone().shrink(most, size.permits - most, size.change);
-            size.shrinking = Some(tasks.detach(shrinking));
+            // All at once: one after the other would let newcomers in between.
+            let surplus = u32::try_from(size.permits - most).unwrap_or(u32::MAX);
+            let mut taking = Box::pin(self.permits.clone().acquire_many_owned(surplus));
+            // In the queue before anybody who comes from now on.
+            match taking.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => {
+                    let shrinking = self.clone().shrink(most, taking, size.change);
+                    size.shrinking = Some(tasks.detach(shrinking));
+                }
+                Poll::Ready(Ok(taken)) => {
+                    taken.forget();
+                    size.permits = most;
+                }
+                // Closed: nobody comes in any more.
+                Poll::Ready(Err(_)) => {}
+            }
         }
     }
 
-    async fn shrink(self: Arc<Self>, most: usize, surplus: usize, change: u64) {
-        // All at once: one after the other would let newcomers in between.
-        let surplus = u32::try_from(surplus).unwrap_or(u32::MAX);
-        let Ok(taken) = self.permits.clone().acquire_many_owned(surplus).await else {
+    async fn shrink(
+        self: Arc<Self>,
+        most: usize,
+        taking: impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>>,
+        change: u64,
+    ) {
+        let Ok(taken) = taking.await else {
             return;
         };
         let mut size = self.size.lock();

@@ -26,7 +26,7 @@ pub use answer::{Answer, Step};
 pub use client::{Client, End, Response, request_bytes};
 pub use fault_proxy::{Fault, FaultProxy};
 pub use gate::{Gate, within};
-pub use larder::{LarderBuilder, TestLarder};
+pub use larder::{LarderBuilder, TestLarder, whole_yaml};
 pub use origin::TestOrigin;
 pub use origin_process::OriginProcess;
 pub use port::HeldPort;
