@@ -10,7 +10,7 @@ LIMIT := --manifest-path benches/limit/Cargo.toml --locked
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 LIMIT_DIR := --target-dir $(CARGO_TARGET_DIR)/limit
 
-.PHONY: help demo test quick soak planted bench limits limit-program release clean
+.PHONY: help demo test quick soak planted bench limits charts image monitoring limit-program release clean
 
 help:
 	@echo 'make demo    a sample shop behind Larder, with curl lines to try'
@@ -20,6 +20,9 @@ help:
 	@echo 'make planted shows that the simulation finds bugs that are planted in the log'
 	@echo 'make bench   what a decision and a hit cost, beside nginx, HAProxy and a bare epoll program'
 	@echo 'make limits  memory bounds of the release binary'
+	@echo 'make charts  the Helm charts: rendered, and checked object by object'
+	@echo 'make image   the container image: built, run as in a restricted pod, and measured'
+	@echo 'make monitoring  alerts and dashboard, with a real Prometheus'
 
 demo:
 	@scripts/need.sh cc
@@ -63,6 +66,12 @@ limits: release limit-program
 	@scripts/need.sh python3
 	python3 scripts/large_bodies.py $(ARGS)
 
+# With a Prometheus of its own and two pods, for less than a minute.
+monitoring:
+	@scripts/need.sh cc
+	$(CARGO) build --locked --quiet
+	@scripts/monitoring.sh
+
 release:
 	@scripts/need.sh cc
 	$(CARGO) build --release --locked
@@ -73,3 +82,14 @@ limit-program:
 
 clean:
 	$(CARGO) clean
+
+# Lints and renders the charts with all their ci/ values, and checks all that comes out.
+charts:
+	@scripts/need.sh cc python3 venv npm
+	$(CARGO) build --locked --bin larder
+	scripts/charts.sh
+
+# Builds the container image from the Dockerfile without a registry, and runs what comes out.
+image:
+	@scripts/need.sh cc musl-gcc buildah python3 setpriv unshare
+	scripts/image.sh

@@ -13,8 +13,12 @@ package_of() {
         cc) echo gcc libc6-dev ;;
         taskset) echo util-linux ;;
         node) echo nodejs ;;
+        promtool) echo prometheus ;;
         redis-benchmark) echo redis-tools ;;
         varnishd) echo varnish ;;
+        venv) echo python3-venv ;;
+        musl-gcc) echo musl-tools ;;
+        setpriv | unshare) echo util-linux ;;
         *) echo "$1" ;;
     esac
 }
@@ -24,6 +28,7 @@ present() {
     case "$1" in
         rustfmt) cargo fmt --version >/dev/null 2>&1 ;;
         clippy) cargo clippy --version >/dev/null 2>&1 ;;
+        venv) python3 -c 'import ensurepip' >/dev/null 2>&1 ;;
         *) PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 ;;
     esac
 }

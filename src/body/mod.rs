@@ -1,5 +1,6 @@
 //! The one body type that leaves through a client connection: an enum, not a box a request.
 
+mod form;
 mod parts;
 mod recoded;
 pub mod stream;
@@ -7,11 +8,12 @@ pub mod stream;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 
+use self::form::{FormBody, PromisedBody};
 use self::parts::Pieces;
 use self::recoded::Recoded;
 use self::stream::Reader;
@@ -20,7 +22,7 @@ use crate::codec::{Level, Undecodable};
 use crate::fields::coding::Coding;
 use crate::fields::range::Part;
 use crate::origin::OriginBody;
-use crate::store::{Content, StoredResponse};
+use crate::store::{Content, Promised, Reservation, StoredResponse};
 use crate::telemetry::LineAtEnd;
 
 pub use parts::Piece;
@@ -45,14 +47,8 @@ enum Kind {
         next: usize,
         left: u64,
     },
-    /// A stored response's content in a coding that was made of it.
-    Form {
-        /// Held, so that what is read counts as long as it is.
-        _response: Arc<StoredResponse>,
-        content: Content,
-        next: usize,
-        left: u64,
-    },
+    Form(FormBody),
+    Promised(Box<PromisedBody>),
     Recoded(Box<Recoded>),
     Parts(Box<Pieces>),
     Origin(Box<OriginBody>),
@@ -113,18 +109,27 @@ impl Body {
 
     /// A coding of a stored response's content.
     pub fn form(response: Arc<StoredResponse>, content: Content) -> Self {
-        Self::new(Kind::Form {
-            _response: response,
-            left: content.len(),
-            content,
-            next: 0,
-        })
+        Self::new(Kind::Form(FormBody::new(response, content, None)))
     }
 
-    /// Content that is coded on its way.
-    pub fn encoded(source: Source, coding: Coding, level: Level, meter: Meter) -> Self {
+    /// A coding of a stored response's content that is being made; where nothing comes of it, `otherwise`.
+    pub fn promised(response: Arc<StoredResponse>, promised: Promised, otherwise: Body) -> Self {
+        Self::new(Kind::Promised(Box::new(PromisedBody {
+            made: Box::pin(promised.made()),
+            response,
+            otherwise: Some(otherwise),
+        })))
+    }
+
+    /// Content that is coded on its way. `room`: for the memory that this takes.
+    pub fn encoded(
+        source: Source,
+        (coding, level): (Coding, Level),
+        meter: Meter,
+        room: Option<Reservation>,
+    ) -> Self {
         Self::new(Kind::Recoded(Box::new(Recoded::encode(
-            source, coding, level, meter,
+            source, coding, level, meter, room,
         ))))
     }
 
@@ -171,7 +176,8 @@ impl Body {
             Kind::Empty
             | Kind::Bytes(_)
             | Kind::Stored { .. }
-            | Kind::Form { .. }
+            | Kind::Form(_)
+            | Kind::Promised(_)
             | Kind::Parts(_)
             | Kind::Origin(_)
             | Kind::Fill { .. } => Ok(()),
@@ -222,15 +228,10 @@ impl http_body::Body for Body {
                     Ok(Frame::data(segment))
                 }))
             }
-            Kind::Form {
-                content, next, left, ..
-            } => {
-                let segment = content.segments().get(*next).cloned();
-                *next += 1;
-                Poll::Ready(segment.map(|segment| {
-                    *left = left.saturating_sub(segment.len() as u64);
-                    Ok(Frame::data(segment))
-                }))
+            Kind::Form(form) => Poll::Ready(form.next().map(|segment| Ok(Frame::data(segment)))),
+            Kind::Promised(promised) => {
+                this.kind = ready!(promised.poll(cx));
+                return Pin::new(this).poll_frame(cx);
             }
             Kind::Recoded(recoded) => recoded.poll_frame(cx),
             Kind::Parts(pieces) => Poll::Ready(pieces.next().map(|bytes| Ok(Frame::data(bytes)))),
@@ -252,8 +253,9 @@ impl http_body::Body for Body {
         match &self.kind {
             Kind::Empty => true,
             Kind::Bytes(bytes) => bytes.is_empty(),
-            Kind::Stored { left, .. } | Kind::Form { left, .. } => *left == 0,
-            Kind::Recoded(_) => false,
+            Kind::Stored { left, .. } => *left == 0,
+            Kind::Form(form) => form.left == 0,
+            Kind::Recoded(_) | Kind::Promised(_) => false,
             Kind::Parts(pieces) => pieces.left() == 0,
             Kind::Origin(body) => body.is_end_stream(),
             Kind::Fill { left, .. } => *left == Some(0),
@@ -264,8 +266,9 @@ impl http_body::Body for Body {
         match &self.kind {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Stored { left, .. } | Kind::Form { left, .. } => SizeHint::with_exact(*left),
-            Kind::Recoded(_) => SizeHint::new(),
+            Kind::Stored { left, .. } => SizeHint::with_exact(*left),
+            Kind::Form(form) => SizeHint::with_exact(form.left),
+            Kind::Recoded(_) | Kind::Promised(_) => SizeHint::new(),
             Kind::Parts(pieces) => SizeHint::with_exact(pieces.left()),
             Kind::Origin(body) => body.size_hint(),
             Kind::Fill { left: Some(left), .. } => SizeHint::with_exact(*left),

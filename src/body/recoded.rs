@@ -15,11 +15,14 @@ use crate::clock::Clock;
 use crate::codec::{Decoder, Encoder, Level, Undecodable};
 use crate::fields::coding::Coding;
 use crate::origin::OriginBody;
-use crate::store::{Content, StoredResponse};
+use crate::store::{Content, Reservation, StoredResponse};
 use crate::telemetry::{Decoding, Metrics, Pass};
 
-/// Most that is coded at a time, bytes: then others have their turn.
-const TURN: usize = 128 * 1024;
+/// Most that goes into a codec at once, bytes.
+const STEP: usize = 32 * 1024;
+
+/// Most that passes through a codec, on either side, before others have their turn. Bytes.
+const TURN: usize = 64 * 1024;
 
 /// Where the content comes from.
 #[derive(Debug)]
@@ -38,6 +41,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// How long the content is, if that is known before it has come.
+    fn length(&self) -> Option<u64> {
+        match self {
+            Source::Origin(body) => body.size_hint().exact(),
+            Source::Fill(_) => None,
+            Source::Stored { response, .. } => Some(response.content.len()),
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self {
             Source::Origin(body) => Pin::new(body.as_mut()).poll_frame(cx).map_err(BodyError::Origin),
@@ -82,7 +94,11 @@ pub(super) struct Recoded {
     /// Whether something went into the encoder since it was last flushed.
     unflushed: bool,
     /// The first of what comes out, where that was waited for.
-    first: Option<Bytes>,
+    first: Option<Result<Bytes, BodyError>>,
+    /// What passed through the codec since others had their turn, bytes.
+    turn: usize,
+    /// For the memory that the codec takes.
+    _room: Option<Reservation>,
     /// The trailer section, to be sent after the last of the content.
     trailers: Option<HeaderMap>,
     ended: bool,
@@ -92,8 +108,22 @@ pub(super) struct Recoded {
 }
 
 impl Recoded {
-    pub(super) fn encode(source: Source, coding: Coding, level: Level, meter: Meter) -> Self {
-        Self::new(source, Codec::Encode(Encoder::new(coding, level)), coding, meter)
+    pub(super) fn encode(
+        source: Source,
+        coding: Coding,
+        level: Level,
+        meter: Meter,
+        room: Option<Reservation>,
+    ) -> Self {
+        let length = source.length();
+        let mut encoded = Self::new(
+            source,
+            Codec::Encode(Encoder::new(coding, level, length)),
+            coding,
+            meter,
+        );
+        encoded._room = room;
+        encoded
     }
 
     /// `cap`: the most that may come of it, bytes.
@@ -110,6 +140,8 @@ impl Recoded {
             input: Bytes::new(),
             unflushed: false,
             first: None,
+            turn: 0,
+            _room: None,
             trailers: None,
             ended: false,
             read: 0,
@@ -123,10 +155,12 @@ impl Recoded {
         if let Codec::Decode(_) = self.codec {
             match std::future::poll_fn(|cx| self.poll_frame(cx)).await {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.first = Some(data),
+                    Ok(data) => self.first = Some(Ok(data)),
                     Err(frame) => self.trailers = frame.into_trailers().ok(),
                 },
-                Some(Err(error)) => return Err(error),
+                Some(Err(error @ BodyError::Undecodable(_))) => return Err(error),
+                // Where the content comes from has failed: it breaks off, as it would without a codec.
+                Some(Err(error)) => self.first = Some(Err(error)),
                 None => {}
             }
         }
@@ -138,7 +172,7 @@ impl Recoded {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+            return Poll::Ready(Some(first.map(Frame::data)));
         }
         if !self.ended {
             match ready!(self.poll_data(cx)) {
@@ -174,46 +208,51 @@ impl Recoded {
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let mut turn = 0;
         loop {
-            if let Codec::Decode(decoder) = &mut self.codec {
-                match decoder.pull(&mut self.input) {
-                    Ok(piece) if !piece.is_empty() => return Poll::Ready(Some(Ok(piece))),
-                    Ok(_) => {}
-                    Err(why) => return Poll::Ready(Some(Err(self.undecodable(why)))),
-                }
-            }
-            if turn > TURN {
+            if self.turn > TURN {
+                self.turn = 0;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            let polled = self.source.poll(cx);
-            let frame = match polled {
+            match self.step() {
+                Ok(piece) if !piece.is_empty() => return Poll::Ready(Some(Ok(piece))),
+                Ok(_) if !self.input.is_empty() => continue,
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            }
+            let frame = match self.source.poll(cx) {
                 Poll::Pending => return self.pause(),
                 Poll::Ready(None) => return Poll::Ready(self.last()),
                 Poll::Ready(Some(frame)) => frame?,
             };
-            let data = match frame.into_data() {
-                Ok(data) => data,
-                Err(frame) => {
-                    self.trailers = frame.into_trailers().ok();
-                    continue;
+            match frame.into_data() {
+                Ok(data) => {
+                    self.read += data.len() as u64;
+                    self.input = data;
                 }
-            };
-            turn += data.len();
-            self.read += data.len() as u64;
-            match &mut self.codec {
-                Codec::Decode(_) => self.input = data,
-                Codec::Encode(encoder) => {
-                    let began = self.meter.clock.mono();
-                    let coded = encoder.push(&data);
-                    self.took += self.meter.clock.mono().since(began);
-                    self.unflushed = true;
-                    let coded = coded.map_err(BodyError::Codec)?;
-                    if !coded.is_empty() {
-                        return Poll::Ready(Some(Ok(coded)));
-                    }
-                }
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
+            }
+        }
+    }
+
+    /// Has the codec take some of what was read; what came of it, if anything.
+    fn step(&mut self) -> Result<Bytes, BodyError> {
+        match &mut self.codec {
+            Codec::Decode(decoder) => {
+                let piece = decoder.pull(&mut self.input);
+                let piece = piece.map_err(|why| undecodable(&self.meter, self.coding, why))?;
+                self.turn += piece.len();
+                Ok(piece)
+            }
+            Codec::Encode(_) if self.input.is_empty() => Ok(Bytes::new()),
+            Codec::Encode(encoder) => {
+                let step = self.input.split_to(self.input.len().min(STEP));
+                let began = self.meter.clock.mono();
+                let coded = encoder.push(&step);
+                self.took += self.meter.clock.mono().since(began);
+                self.turn += step.len();
+                self.unflushed = true;
+                coded.map_err(BodyError::Codec)
             }
         }
     }
@@ -248,17 +287,17 @@ impl Recoded {
             }
             Codec::Decode(decoder) => match decoder.finish() {
                 Ok(()) => None,
-                Err(why) => Some(Err(self.undecodable(why))),
+                Err(why) => Some(Err(undecodable(&self.meter, self.coding, why))),
             },
         }
     }
+}
 
-    fn undecodable(&self, why: Undecodable) -> BodyError {
-        let ended = match why {
-            Undecodable::Corrupt => Decoding::Corrupt,
-            Undecodable::TooLong => Decoding::TooLong,
-        };
-        self.meter.metrics.decoded(self.coding, ended);
-        BodyError::Undecodable(why)
-    }
+fn undecodable(meter: &Meter, coding: Coding, why: Undecodable) -> BodyError {
+    let ended = match why {
+        Undecodable::Corrupt => Decoding::Corrupt,
+        Undecodable::TooLong => Decoding::TooLong,
+    };
+    meter.metrics.decoded(coding, ended);
+    BodyError::Undecodable(why)
 }

@@ -248,6 +248,11 @@ impl Writer {
         self.stream.abandoned().await;
     }
 
+    /// Whether anybody reads.
+    pub fn is_read(&self) -> bool {
+        self.stream.state.lock().slowest().is_some()
+    }
+
     /// Everything written so far; meaningful only while no window was opened.
     pub fn content(&self) -> Vec<Bytes> {
         self.stream.state.lock().chunks.iter().cloned().collect()

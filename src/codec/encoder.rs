@@ -17,6 +17,35 @@ use crate::fields::coding::Coding;
 /// needs no more than 1 MiB for what was made here.
 const WINDOW: u8 = 20;
 
+/// The window for content of unknown length, which is mostly short, and of which many may be under
+/// way at once.
+const STREAM_WINDOW: u8 = 17;
+
+/// The smallest window that all codings know.
+const LEAST_WINDOW: u8 = 10;
+
+const KIB: u64 = 1024;
+
+/// About how much memory an encoder takes, bytes: what is set aside for one.
+pub const fn memory(coding: Coding, level: Level) -> u64 {
+    match (coding, level) {
+        (Coding::Gzip, _) => 384 * KIB,
+        (Coding::Br | Coding::Zstd, Level::Fast) => 1024 * KIB,
+        (Coding::Br | Coding::Zstd, Level::Default | Level::Best) => 8 * 1024 * KIB,
+    }
+}
+
+/// A window that holds all of the content, within bounds.
+fn window(length: Option<u64>) -> u8 {
+    match length {
+        None => STREAM_WINDOW,
+        Some(length) => {
+            let bits = u64::BITS - length.saturating_sub(1).leading_zeros();
+            u8::try_from(bits).map_or(WINDOW, |bits| bits.clamp(LEAST_WINDOW, WINDOW))
+        }
+    }
+}
+
 /// An encoder under way.
 pub struct Encoder {
     inner: Box<dyn EncodeV2 + Send>,
@@ -30,8 +59,9 @@ impl fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// Begins a coding.
-    pub fn new(coding: Coding, level: Level) -> Self {
+    /// Begins a coding of content of this length, if that is known.
+    pub fn new(coding: Coding, level: Level, length: Option<u64>) -> Self {
+        let window = window(length);
         let inner: Box<dyn EncodeV2 + Send> = match coding {
             Coding::Gzip => {
                 let quality = match level {
@@ -49,7 +79,7 @@ impl Encoder {
                     Level::Best => 9,
                 };
                 let params = EncoderParams::default().quality(Quality::Precise(quality));
-                Box::new(BrotliEncoder::new(params.window_size(WINDOW.into())))
+                Box::new(BrotliEncoder::new(params.window_size(window.into())))
             }
             Coding::Zstd => {
                 let quality = match level {
@@ -57,7 +87,7 @@ impl Encoder {
                     Level::Default => 6,
                     Level::Best => 12,
                 };
-                let window = CParameter::window_log(WINDOW.into());
+                let window = CParameter::window_log(window.into());
                 Box::new(ZstdEncoder::new_with_params(quality, &[window]))
             }
         };

@@ -5,7 +5,7 @@ mod decoder;
 mod encoder;
 
 pub use decoder::{Decoder, Undecodable};
-pub use encoder::Encoder;
+pub use encoder::{Encoder, memory as encoder_memory};
 
 /// How much is given out at a time, bytes.
 const PIECE: usize = 16 * 1024;

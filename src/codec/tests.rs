@@ -7,7 +7,9 @@ use super::*;
 use crate::fields::coding::Coding;
 
 fn code(coding: Coding, level: Level, pieces: &[&[u8]], flush: bool) -> Vec<u8> {
-    let mut encoder = Encoder::new(coding, level);
+    let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+    // Of content that is on its way the length may not be known.
+    let mut encoder = Encoder::new(coding, level, Some(length).filter(|_| !flush));
     let mut coded = Vec::new();
     for piece in pieces {
         coded.extend_from_slice(&encoder.push(piece).unwrap());
@@ -62,7 +64,7 @@ fn every_coding_and_level_comes_back() {
 #[test]
 fn what_was_flushed_can_be_decoded_before_the_end() {
     for coding in Coding::ALL {
-        let mut encoder = Encoder::new(coding, Level::Fast);
+        let mut encoder = Encoder::new(coding, Level::Fast, None);
         let mut decoder = Decoder::new(coding, 1000);
         for word in ["{\"a\": 1}\n", "{\"b\": 2}\n"] {
             let mut sent = encoder.push(word.as_bytes()).unwrap().to_vec();

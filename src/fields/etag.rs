@@ -114,22 +114,29 @@ fn tags(line: &[u8]) -> impl Iterator<Item = EntityTag<'_>> {
     })
 }
 
-/// What ends the tag of a coding that Larder made, before the last quote.
+/// What ends the tag of a coding that Larder made of content with a strong tag.
 const CODED: &[u8] = b";larder\"";
 
-/// The tag of a coding made of what `tag` names: `W/"<tag>;larder"`. Weak, since the bytes are not
-/// those that the origin named; `None` for what is no entity tag.
+/// The same of content with a weak one.
+const CODED_WEAK: &[u8] = b";larder.w\"";
+
+/// The tag of a coding made of what `tag` names: `W/"<tag>;larder"`, and `W/"<tag>;larder.w"` where
+/// that is weak itself. Weak, since the bytes are not those that the origin named; `None` for what is
+/// no entity tag.
 pub fn of_coded(tag: &HeaderValue) -> Option<HeaderValue> {
     let parsed = EntityTag::parse(tag.as_bytes().trim_ascii())?;
     let inside = parsed.opaque().strip_suffix(b"\"")?;
-    HeaderValue::from_bytes(&[b"W/", inside, CODED].concat()).ok()
+    let end = if parsed.is_strong() { CODED } else { CODED_WEAK };
+    HeaderValue::from_bytes(&[b"W/", inside, end].concat()).ok()
 }
 
 /// Turns tags of codings that Larder made back into the origin's own in `If-Match` and
 /// `If-None-Match`: the origin knows no others, and would refuse every change (RFC 9110 §13.1.1).
-/// Whether there were any. In `If-Range` they stay what they are, and match nothing.
-pub fn restore(request: &mut HeaderMap) -> bool {
+/// `If-None-Match` as it came, if there were any. In `If-Range` they stay what they are, and match
+/// nothing.
+pub fn restore(request: &mut HeaderMap) -> Option<AsItCame> {
     let mut restored = false;
+    let as_it_came = request.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
     for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
         let Entry::Occupied(mut there) = request.entry(name) else {
             continue;
@@ -141,11 +148,31 @@ pub fn restore(request: &mut HeaderMap) -> bool {
             }
         }
     }
-    restored
+    restored.then_some(AsItCame(as_it_came))
+}
+
+/// `If-None-Match` of a request that named codings that Larder made, as it came.
+#[derive(Debug, Clone)]
+pub struct AsItCame(Vec<HeaderValue>);
+
+impl AsItCame {
+    /// The tag that the client knows the answer by, where it is confirmed as `tag`: that itself, if the
+    /// client named it, else the one of the coding.
+    pub fn known_by(&self, tag: &HeaderValue) -> Option<HeaderValue> {
+        let named = |wanted: &HeaderValue| {
+            let wanted = EntityTag::parse(wanted.as_bytes().trim_ascii());
+            wanted.is_some_and(|wanted| {
+                let mut lines = self.0.iter();
+                lines.any(|line| tags(line.as_bytes()).any(|member| member.weak_eq(&wanted)))
+            })
+        };
+        let coded = of_coded(tag)?;
+        (!named(tag) && named(&coded)).then_some(coded)
+    }
 }
 
 fn restored_line(line: &[u8]) -> Option<HeaderValue> {
-    if !line.windows(CODED.len()).any(|part| part == CODED) {
+    if !line.windows(CODED.len() - 1).any(|part| CODED.starts_with(part)) {
         return None;
     }
     let mut own = Vec::with_capacity(line.len());
@@ -155,9 +182,16 @@ fn restored_line(line: &[u8]) -> Option<HeaderValue> {
     while !rest.is_empty() {
         match EntityTag::parse_prefix(rest) {
             Some((tag, after)) => {
-                match tag.opaque.strip_suffix(CODED).filter(|_| tag.weak) {
-                    Some(inside) => {
+                let strong = tag.opaque.strip_suffix(CODED).map(|inside| (&b""[..], inside));
+                let weak = || {
+                    tag.opaque
+                        .strip_suffix(CODED_WEAK)
+                        .map(|inside| (&b"W/"[..], inside))
+                };
+                match strong.or_else(weak).filter(|_| tag.weak) {
+                    Some((mark, inside)) => {
                         restored = true;
+                        own.extend_from_slice(mark);
                         own.extend_from_slice(inside);
                         own.push(b'"');
                     }
@@ -204,6 +238,58 @@ mod tests {
             let read = EntityTag::parse(text.as_bytes()).map(|t| t.is_strong());
             assert_eq!(read, *strong, "{text}");
         }
+    }
+
+    #[test]
+    fn tags_of_codings_are_turned_back_into_the_origin_s_own() {
+        let table = [
+            ("W/\"v1;larder\"", Some("\"v1\"")),
+            ("W/\"v1;larder.w\"", Some("W/\"v1\"")),
+            (
+                "\"a\", W/\"v1;larder\" , W/\"b\"",
+                Some("\"a\", \"v1\" , W/\"b\""),
+            ),
+            ("W/\"v;larder;larder.w\"", Some("W/\"v;larder\"")),
+            ("\"v1;larder\"", None),
+            ("\"v1\"", None),
+            ("*", None),
+            ("\"larder\"", None),
+        ];
+        for (line, expected) in table {
+            let mut request = HeaderMap::new();
+            for name in [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_RANGE] {
+                request.insert(name, line.parse().unwrap());
+            }
+            assert_eq!(restore(&mut request).is_some(), expected.is_some(), "{line}");
+            for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
+                assert_eq!(request[&name], expected.unwrap_or(line), "{name}");
+            }
+            assert_eq!(request[header::IF_RANGE], line);
+        }
+    }
+
+    #[test]
+    fn there_and_back_is_the_same_tag() {
+        for tag in ["\"v1\"", "W/\"v1\"", "\"\"", "\"v1;larder\""] {
+            let coded = of_coded(&tag.parse().unwrap()).unwrap();
+            let mut request = HeaderMap::from_iter([(header::IF_MATCH, coded)]);
+            restore(&mut request);
+            assert_eq!(request[header::IF_MATCH], tag);
+        }
+    }
+
+    #[test]
+    fn a_client_is_told_the_tag_that_it_has_named() {
+        let known = |line: &str, tag: &str| {
+            let mut request = HeaderMap::from_iter([(header::IF_NONE_MATCH, line.parse().unwrap())]);
+            let known = restore(&mut request)?.known_by(&tag.parse().unwrap())?;
+            Some(known.to_str().unwrap().to_owned())
+        };
+        let coded = Some("W/\"v1;larder\"".to_owned());
+        assert_eq!(known("W/\"v1;larder\"", "\"v1\""), coded);
+        assert_eq!(known("\"v2\", W/\"v1;larder\"", "\"v1\""), coded);
+        assert_eq!(known("\"v2\", W/\"v1;larder\"", "\"v2\""), None, "as it is");
+        assert_eq!(known("\"v1\", W/\"v1;larder\"", "\"v1\""), None, "it has both");
     }
 
     #[test]

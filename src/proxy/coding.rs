@@ -10,10 +10,10 @@ use tokio::sync::Semaphore;
 use super::{Proxy, Ruling};
 use crate::body::stream::{Broken, Reader, Writer};
 use crate::clock::Clock;
-use crate::codec::{Encoder, Level};
+use crate::codec::{Encoder, Level, encoder_memory};
 use crate::fields::coding::Coding;
 use crate::policy::key::CacheKey;
-use crate::store::{Asked, Content, Form, Inserted, Making, Reservation, StoredResponse};
+use crate::store::{Asked, Coded, Content, Form, Making, Promised, Reservation, StoredResponse};
 use crate::tasks::Leisure;
 use crate::telemetry::Pass;
 
@@ -21,7 +21,7 @@ use crate::telemetry::Pass;
 const SMALL: u64 = 8 * 1024;
 
 /// How much is coded between two looks at what else there is to do, bytes.
-const STEP: usize = 64 * 1024;
+const STEP: usize = 32 * 1024;
 
 /// Answers in one coding after which a better one is worth its while.
 const EARNED: u32 = 16;
@@ -36,7 +36,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Who makes codings.
 #[derive(Debug)]
 pub(super) struct Coders {
-    /// As many at a time as there are workers: the rest wait.
+    /// As many at a time as there are workers. Nobody waits for a place: what is not coded now is
+    /// sent as it is.
     quick: Arc<Semaphore>,
     leisure: Leisure<Improvement>,
 }
@@ -62,11 +63,13 @@ pub(super) struct Job {
 
 /// What asking for a coding brought.
 pub(super) enum Brought {
-    /// All of it.
-    Whole(Content),
+    /// All of it, and the response that it stands beside.
+    Whole(Arc<StoredResponse>, Content),
     /// As it is made.
     Coming(Reader),
-    /// It is not to be had.
+    /// Whole, in a moment.
+    Promised(Promised),
+    /// It is not to be had now.
     Nothing,
 }
 
@@ -74,226 +77,246 @@ impl Proxy {
     /// A coding of a stored response: the one that is kept, or one that is made now.
     pub(super) fn coding_of(self: &Arc<Self>, entry: &Arc<StoredResponse>, job: Job) -> Brought {
         match job.making.ask(job.coding) {
-            Asked::Done(content) => Brought::Whole(content),
+            Asked::Kept => self.kept(&job),
             Asked::Coming(reader) => Brought::Coming(reader),
+            Asked::Promised(promised) => Brought::Promised(promised),
             Asked::Nothing => Brought::Nothing,
-            Asked::Make(writer, reader) => {
-                if entry.content.len() <= SMALL {
-                    let made = code(&entry.content, &job, &self.clock, |_| {});
-                    let kept = self.finish_stored(&job, entry, made);
-                    writer.finish(Ok(()));
-                    return kept.map_or(Brought::Nothing, Brought::Whole);
-                }
-                let (proxy, entry) = (self.clone(), entry.clone());
-                self.tasks.spawn(proxy.code_stored(entry, job, writer));
-                reader.map_or(Brought::Nothing, Brought::Coming)
+            Asked::Make => self.make(entry, job),
+        }
+    }
+
+    /// A coding that whoever asks has not seen yet: it holds an older copy of the response.
+    fn kept(&self, job: &Job) -> Brought {
+        let present = self.current(job);
+        let content = present
+            .as_ref()
+            .and_then(|entry| entry.form(job.coding))
+            .map(|(_, form)| form.content.clone());
+        match present.zip(content) {
+            Some((entry, content)) => Brought::Whole(entry, content),
+            // The response has left the memory since, or lost its codings: the next who asks makes it.
+            None => {
+                job.making.forget(job.coding);
+                Brought::Nothing
             }
         }
     }
 
-    /// A coding of what a fill brings, as it comes. `known`: whether its length is.
+    fn make(self: &Arc<Self>, entry: &Arc<StoredResponse>, job: Job) -> Brought {
+        if entry.content.len() <= SMALL {
+            let Some(promise) = job.making.promise(job.coding) else {
+                return Brought::Nothing;
+            };
+            let room = self.memory.budget().reserve(0);
+            return match self.code_stored(entry, &job, room) {
+                Outcome::Made(coded) => {
+                    let brought = Brought::Whole(
+                        coded.beside.clone().unwrap_or_else(|| entry.clone()),
+                        coded.content.clone(),
+                    );
+                    promise.fulfil(coded);
+                    brought
+                }
+                Outcome::Useless => {
+                    promise.give_up();
+                    Brought::Nothing
+                }
+                Outcome::NoRoom => Brought::Nothing,
+            };
+        }
+        let room = self
+            .memory
+            .budget()
+            .reserve(encoder_memory(job.coding, job.level));
+        let place = self.coders.quick.clone().try_acquire_owned();
+        let (Some(room), Ok(place)) = (room, place) else {
+            return Brought::Nothing;
+        };
+        let Some(promise) = job.making.promise(job.coding) else {
+            return Brought::Nothing;
+        };
+        let promised = job.making.ask(job.coding);
+        let (proxy, entry) = (self.clone(), entry.clone());
+        self.tasks.spawn(async move {
+            let task = move || {
+                let outcome = proxy.code_stored(&entry, &job, Some(room));
+                // Who hears of the one coding may ask for the next.
+                drop(place);
+                match outcome {
+                    Outcome::Made(coded) => promise.fulfil(coded),
+                    Outcome::Useless => promise.give_up(),
+                    Outcome::NoRoom => drop(promise),
+                }
+            };
+            // A job that panics breaks its promise, and the next who asks makes another.
+            drop(tokio::task::spawn_blocking(task).await);
+        });
+        match promised {
+            Asked::Promised(promised) => Brought::Promised(promised),
+            Asked::Kept | Asked::Coming(_) | Asked::Make | Asked::Nothing => Brought::Nothing,
+        }
+    }
+
+    /// Codes stored content whole, within `room`, and keeps the coding beside it.
+    fn code_stored(
+        self: &Arc<Self>,
+        entry: &StoredResponse,
+        job: &Job,
+        room: Option<Reservation>,
+    ) -> Outcome {
+        let Some(mut room) = room else {
+            return Outcome::NoRoom;
+        };
+        let Some((content, took)) = code(&entry.content, job, &self.clock, &mut room) else {
+            return Outcome::NoRoom;
+        };
+        let len = entry.content.len();
+        self.metrics
+            .coded(job.coding, Pass::First, (len, content.len()), took);
+        // Better the content itself than a coding that is no shorter.
+        if content.len() >= len {
+            return Outcome::Useless;
+        }
+        let beside = self.attach(job, content.clone(), job.level);
+        room.shrink(content.len());
+        Outcome::Made(Coded {
+            room: Some(room).filter(|_| beside.is_none()),
+            content,
+            beside,
+        })
+    }
+
+    /// A coding of what a fill brings, as it comes; the source back where there is none to be had.
+    /// `known`: whether its length is.
     pub(super) fn coding_of_fill(
         self: &Arc<Self>,
         source: Reader,
-        known: bool,
+        length: Option<u64>,
         job: Job,
     ) -> Result<Reader, Reader> {
         match job.making.ask(job.coding) {
             Asked::Coming(reader) => Ok(reader),
-            Asked::Make(writer, Some(reader)) => {
-                self.tasks
-                    .spawn(self.clone().code_fill(source, known, job, writer));
+            Asked::Make => {
+                let Some(room) = self
+                    .memory
+                    .budget()
+                    .reserve(encoder_memory(job.coding, job.level))
+                else {
+                    return Err(source);
+                };
+                let Some((writer, reader)) = job.making.stream(job.coding) else {
+                    return Err(source);
+                };
+                let coder = FillCoder {
+                    encoder: Encoder::new(job.coding, job.level, length),
+                    known: length.is_some(),
+                    held: Vec::new(),
+                    room: Some(room),
+                    read: 0,
+                    written: 0,
+                    took: Duration::ZERO,
+                    job,
+                    writer,
+                };
+                self.tasks.spawn(self.clone().code_fill(source, coder));
                 Ok(reader)
             }
             // It has been made by now, which only a hit can tell of.
-            Asked::Done(_) | Asked::Nothing | Asked::Make(_, None) => Err(source),
+            Asked::Kept | Asked::Promised(_) | Asked::Nothing => Err(source),
         }
     }
 
-    async fn code_stored(self: Arc<Self>, entry: Arc<StoredResponse>, job: Job, writer: Writer) {
-        let Ok(_turn) = self.coders.quick.clone().acquire_owned().await else {
-            return;
-        };
-        let (making, coding) = (job.making.clone(), job.coding);
-        let task = move || {
-            // What has not been sent by the end is held back until it is kept.
-            let made = code(&entry.content, &job, &self.clock, |piece| writer.push(piece));
-            let end = made.as_ref().map(|made| made.last.clone());
-            if self.finish_stored(&job, &entry, made).is_none() {
-                job.making.made(job.coding, None);
-            }
-            match end {
-                Some(last) => {
-                    writer.push(last);
-                    writer.finish(Ok(()));
-                }
-                None => writer.finish(Err(Broken)),
-            }
-        };
-        if tokio::task::spawn_blocking(task).await.is_err() {
-            making.made(coding, None);
-        }
-    }
-
-    /// Keeps a coding of stored content, if it is of use.
-    fn finish_stored(
-        self: &Arc<Self>,
-        job: &Job,
-        entry: &StoredResponse,
-        made: Option<Made>,
-    ) -> Option<Content> {
-        let made = made?;
-        let content = Content::from_chunks(made.pieces);
-        self.metrics.coded(
-            job.coding,
-            Pass::First,
-            (entry.content.len(), content.len()),
-            made.took,
-        );
-        self.keep_coding(job, entry.content.len(), content.clone(), job.level);
-        Some(content)
-    }
-
-    async fn code_fill(self: Arc<Self>, mut source: Reader, known: bool, job: Job, writer: Writer) {
-        let patience = self.ruling_patience(&job);
-        let mut room = self.memory.budget().reserve(0);
-        let mut encoder = Encoder::new(job.coding, job.level);
-        let (mut read, mut took, mut held) = (0_u64, Duration::ZERO, Vec::new());
+    async fn code_fill(self: Arc<Self>, mut source: Reader, mut coder: FillCoder) {
+        let patience = coder.job.ruling.config.limits.write_timeout;
         let mut unflushed = false;
         loop {
-            let next = if unflushed {
-                let pause = if known { PAUSE } else { Duration::ZERO };
-                tokio::time::timeout(pause, source.next()).await.ok()
-            } else {
-                Some(source.next().await)
-            };
-            let data = match next {
-                None => {
+            let pause = if coder.known { PAUSE } else { Duration::ZERO };
+            let data = tokio::select! {
+                biased;
+                next = source.next() => match next {
+                    None => return self.end_fill_coding(coder),
+                    Some(Err(_)) => return coder.fail(),
+                    Some(Ok(data)) => data,
+                },
+                () = tokio::time::sleep(pause), if unflushed => {
                     unflushed = false;
-                    match encoder.flush() {
-                        Ok(flushed) => self.pass_coded(flushed, &mut held, &mut room, &job, &writer),
-                        Err(_) => return job.fail(&writer),
+                    match coder.encoder.flush() {
+                        Ok(flushed) => coder.pass(flushed),
+                        Err(_) => return coder.fail(),
                     }
                     continue;
                 }
-                Some(None) => break,
-                Some(Some(Err(_))) => return job.fail(&writer),
-                Some(Some(Ok(data))) => data,
+                // Nobody reads it any more: the fill must not be taken for one that somebody awaits.
+                () = coder.writer.abandoned() => {
+                    coder.job.making.forget(coder.job.coding);
+                    // Somebody may have come in between.
+                    if coder.writer.is_read() {
+                        continue;
+                    }
+                    return;
+                }
             };
-            read += data.len() as u64;
-            let began = self.clock.mono();
-            let coded = if data.len() as u64 > SMALL * 4 {
-                let task = tokio::task::spawn_blocking(move || {
-                    let coded = encoder.push(&data);
-                    (encoder, coded)
-                });
-                let Ok((same, coded)) = task.await else {
-                    return job.fail(&writer);
-                };
-                encoder = same;
-                coded
-            } else {
-                encoder.push(&data)
-            };
-            took += self.clock.mono().since(began);
+            if source.is_windowed() {
+                // It is not being stored, so neither is its coding.
+                coder.let_go();
+            }
+            for step in data.chunks(STEP) {
+                if coder.push(step, &self.clock).is_err() {
+                    return coder.fail();
+                }
+                tokio::task::yield_now().await;
+            }
             unflushed = true;
-            let Ok(coded) = coded else {
-                return job.fail(&writer);
-            };
-            if source.is_windowed() && room.take().is_some() {
-                job.making.made(job.coding, None);
-                writer.open_window();
-            }
-            self.pass_coded(coded, &mut held, &mut room, &job, &writer);
-            if room.is_none() && !writer.room(&self.clock, patience).await {
-                return writer.finish(Err(Broken));
+            if coder.room.is_none() && !coder.writer.room(&self.clock, patience).await {
+                return coder.fail();
             }
         }
-        let Ok(last) = encoder.finish() else {
-            return job.fail(&writer);
+    }
+
+    fn end_fill_coding(self: &Arc<Self>, mut coder: FillCoder) {
+        let Ok(last) = coder.encoder.finish() else {
+            return coder.fail();
         };
-        held.push(last.clone());
-        if room.is_some() {
-            let content = Content::from_chunks(held);
+        coder.held.push(last.clone());
+        let job = &coder.job;
+        if let Some(room) = &mut coder.room {
+            let content = Content::from_chunks(std::mem::take(&mut coder.held));
+            let len = content.len();
             self.metrics
-                .coded(job.coding, Pass::First, (read, content.len()), took);
-            self.keep_coding(&job, read, content, job.level);
-        }
-        writer.push(last);
-        writer.hold(room);
-        writer.finish(Ok(()));
-    }
-
-    /// Sends a piece of a coding on, and holds it while there is room.
-    fn pass_coded(
-        &self,
-        piece: Bytes,
-        held: &mut Vec<Bytes>,
-        room: &mut Option<Reservation>,
-        job: &Job,
-        writer: &Writer,
-    ) {
-        if piece.is_empty() {
-            return;
-        }
-        if let Some(some) = room {
-            if some.grow(piece.len() as u64) {
-                held.push(piece.clone());
+                .coded(job.coding, Pass::First, (coder.read, len), coder.took);
+            let beside = if len < coder.read {
+                self.attach(job, content, job.level)
             } else {
-                // It goes on for those who have begun to read it.
-                *room = None;
-                held.clear();
-                job.making.made(job.coding, None);
-                writer.open_window();
+                None
+            };
+            if beside.is_some() {
+                job.making.kept(job.coding);
+            } else {
+                job.making.give_up(job.coding);
             }
+            room.shrink(len);
+        } else {
+            self.metrics
+                .coded(job.coding, Pass::Stream, (coder.read, coder.written), coder.took);
         }
-        writer.push(piece);
+        coder.writer.push(last);
+        coder.writer.hold(coder.room.take());
+        coder.writer.finish(Ok(()));
     }
 
-    fn ruling_patience(&self, job: &Job) -> Duration {
-        job.ruling.config.limits.write_timeout
-    }
-
-    /// Keeps a coding beside the content that it was made of, wherever that is stored by now; gives it
-    /// to other pods.
-    fn keep_coding(self: &Arc<Self>, job: &Job, len: u64, content: Content, level: Level) {
-        // Better the content itself than a coding that is no shorter.
-        if content.len() >= len {
-            return job.making.made(job.coding, None);
-        }
+    /// Keeps a coding beside the content that it was made of, if that is stored and there is room; gives
+    /// it to other pods. The response with it.
+    fn attach(self: &Arc<Self>, job: &Job, content: Content, level: Level) -> Option<Arc<StoredResponse>> {
         let form = Form {
             coding: job.coding,
             level,
-            content: content.clone(),
+            content,
         };
-        match self.attach(job, &form) {
-            Some(Inserted::Refused) => job.making.made(job.coding, None),
-            // Not stored, or no more: whoever holds it still may have the coding too.
-            Some(Inserted::Stored) | None => job.making.made(job.coding, Some(content)),
-        }
+        let attached = self.memory.attach(&*self.current(job)?, form)?;
         if self.tier.is_some() && job.making.shares() {
             self.tasks.spawn(self.clone().share_codings(job.clone()));
         }
-    }
-
-    /// Puts a coding beside its content in memory; `None` where that is not there.
-    fn attach(&self, job: &Job, form: &Form) -> Option<Inserted> {
-        /// Somebody else may be changing the entry; not without end.
-        const TRIES: usize = 8;
-        let mut attached = None;
-        for _ in 0..TRIES {
-            let Some(entry) = self.current(job) else {
-                break;
-            };
-            let mut parts = entry.to_parts();
-            parts.codings = parts.codings.with(form.clone());
-            let renewed = Arc::new(StoredResponse::new(parts));
-            attached = Some(self.memory.attach(&entry, renewed));
-            if attached == Some(Inserted::Stored) {
-                break;
-            }
-        }
-        attached
+        Some(attached)
     }
 
     /// The stored response whose content a job is about, as it stands now.
@@ -349,6 +372,74 @@ impl Proxy {
     }
 }
 
+/// What an attempt at a coding came to.
+enum Outcome {
+    /// It is there.
+    Made(Coded),
+    /// It is no shorter than what it was made of.
+    Useless,
+    /// There was no memory for it.
+    NoRoom,
+}
+
+/// The coding of what a fill brings, under way.
+struct FillCoder {
+    job: Job,
+    encoder: Encoder,
+    writer: Writer,
+    /// Whether the content's length is known.
+    known: bool,
+    /// What has come of it, to be kept.
+    held: Vec<Bytes>,
+    /// For what is held, and the encoder; `None`: nothing is held any more.
+    room: Option<Reservation>,
+    read: u64,
+    written: u64,
+    took: Duration,
+}
+
+impl FillCoder {
+    fn push(&mut self, data: &[u8], clock: &Clock) -> std::io::Result<()> {
+        let began = clock.mono();
+        let coded = self.encoder.push(data)?;
+        self.took += clock.mono().since(began);
+        self.read += data.len() as u64;
+        self.pass(coded);
+        Ok(())
+    }
+
+    /// Sends a piece on, and holds it while there is room.
+    fn pass(&mut self, piece: Bytes) {
+        if piece.is_empty() {
+            return;
+        }
+        self.written += piece.len() as u64;
+        let grown = self.room.as_mut().map(|room| room.grow(piece.len() as u64));
+        match grown {
+            Some(true) => self.held.push(piece.clone()),
+            // It goes on for those who have begun to read it.
+            Some(false) => self.let_go(),
+            None => {}
+        }
+        self.writer.push(piece);
+    }
+
+    /// The coding will not be kept: it passes through.
+    fn let_go(&mut self) {
+        if self.room.take().is_some() {
+            self.held.clear();
+            self.job.making.give_up(self.job.coding);
+            self.writer.open_window();
+        }
+    }
+
+    /// What it is made of broke off, or the codec failed.
+    fn fail(self) {
+        self.job.making.give_up(self.job.coding);
+        self.writer.finish(Err(Broken));
+    }
+}
+
 /// Which of two levels is more work.
 fn rank(level: Level) -> u8 {
     match level {
@@ -358,43 +449,23 @@ fn rank(level: Level) -> u8 {
     }
 }
 
-impl Job {
-    /// What it is made of broke off, or the codec failed.
-    fn fail(&self, writer: &Writer) {
-        self.making.made(self.coding, None);
-        writer.finish(Err(Broken));
-    }
-}
-
-/// A coding that was made.
-struct Made {
-    pieces: Vec<Bytes>,
-    /// The last of the pieces.
-    last: Bytes,
-    took: Duration,
-}
-
-/// Codes content whole; gives all but the last piece to `give` as it goes.
-fn code(content: &Content, job: &Job, clock: &Clock, mut give: impl FnMut(Bytes)) -> Option<Made> {
+/// Codes content whole, within `room`; `None` where that is too little, or the codec fails.
+fn code(content: &Content, job: &Job, clock: &Clock, room: &mut Reservation) -> Option<(Content, Duration)> {
     let began = clock.mono();
-    let mut encoder = Encoder::new(job.coding, job.level);
+    let mut encoder = Encoder::new(job.coding, job.level, Some(content.len()));
     let mut pieces = Vec::new();
+    let mut keep = |piece: Bytes| {
+        let kept = room.grow(piece.len() as u64);
+        pieces.push(piece);
+        kept.then_some(())
+    };
     for segment in content.segments() {
         for step in segment.chunks(STEP) {
-            let piece = encoder.push(step).ok()?;
-            if !piece.is_empty() {
-                pieces.push(piece.clone());
-                give(piece);
-            }
+            keep(encoder.push(step).ok()?)?;
         }
     }
-    let last = encoder.finish().ok()?;
-    pieces.push(last.clone());
-    Some(Made {
-        pieces,
-        last,
-        took: clock.mono().since(began),
-    })
+    keep(encoder.finish().ok()?)?;
+    Some((Content::from_chunks(pieces), clock.mono().since(began)))
 }
 
 /// A better coding of what is asked for often.
@@ -410,39 +481,32 @@ impl Improvement {
         let Some(proxy) = self.proxy.upgrade() else {
             return;
         };
-        let present = proxy.current(&self.job);
-        let form = present.as_ref().and_then(|entry| entry.form(self.job.coding));
-        let outdone = form.is_none_or(|(_, form)| rank(form.level) >= rank(self.job.level));
-        if outdone {
-            return;
-        }
-        let Some(made) = code(&self.entry.content, &self.job, &proxy.clock, |_| {}) else {
+        let job = &self.job;
+        let present = proxy.current(job);
+        let form = present.as_ref().and_then(|entry| entry.form(job.coding));
+        let Some((_, first)) = form.filter(|(_, form)| rank(form.level) < rank(job.level)) else {
             return;
         };
-        let content = Content::from_chunks(made.pieces);
+        let Some(mut room) = proxy
+            .memory
+            .budget()
+            .reserve(encoder_memory(job.coding, job.level))
+        else {
+            return;
+        };
+        let Some((content, took)) = code(&self.entry.content, job, &proxy.clock, &mut room) else {
+            return;
+        };
         let len = self.entry.content.len();
         proxy
             .metrics
-            .coded(self.job.coding, Pass::Later, (len, content.len()), made.took);
-        proxy.improve(&self.job, &content);
-    }
-}
-
-impl Proxy {
-    /// Keeps a better coding in place of the first; one that is no shorter is not kept, but what is
-    /// counts as the best there is.
-    fn improve(self: &Arc<Self>, job: &Job, content: &Content) {
-        let Some(entry) = self.current(job) else {
-            return;
-        };
-        let Some((_, first)) = entry.form(job.coding) else {
-            return;
-        };
+            .coded(job.coding, Pass::Later, (len, content.len()), took);
+        // One that is no shorter is not kept, but what is counts as the best there is.
         let better = if content.len() < first.content.len() {
             content
         } else {
-            &first.content
+            first.content.clone()
         };
-        self.keep_coding(job, entry.content.len(), better.clone(), job.level);
+        proxy.attach(job, better, job.level);
     }
 }

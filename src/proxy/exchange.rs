@@ -15,6 +15,7 @@ use super::{Proxy, Ruling};
 use crate::client::{ConnState, Expecting, InFlight, Interim};
 use crate::clock::Now;
 use crate::config::{Config, Forwarded, HostField, Rule};
+use crate::fields::etag::AsItCame;
 use crate::fields::via::Pseudonym;
 use crate::fields::{connection, etag, forwarded, trailer};
 use crate::invalidation::Tag;
@@ -41,7 +42,7 @@ pub(super) struct Exchange {
     pub rule: Arc<Rule>,
     /// Whether its conditions named codings that Larder made, by tags that were turned back into the
     /// origin's own.
-    pub coded_tags: bool,
+    pub coded_tags: Option<AsItCame>,
     /// What the rule's pattern captured.
     pub captures: Captures,
     /// What its fields ask of a cache.
@@ -110,7 +111,9 @@ impl Exchange {
         };
         connection.note(head.version, matches!(body, Content::Unread(_)));
         let asked = RequestDirectives::scan(&head.headers);
-        let coded_tags = (asked.conditional || asked.origin_conditional) && etag::restore(&mut head.headers);
+        let coded_tags = (asked.conditional || asked.origin_conditional)
+            .then(|| etag::restore(&mut head.headers))
+            .flatten();
         let own = asked.via.then_some(&proxy.pseudonym);
         let checked = admit::check(&head, length, &ruling.config.limits, own);
         let authority = admit::authority(&head.uri, &head.headers);
@@ -164,7 +167,7 @@ impl Exchange {
             asked: RequestDirectives::scan(&head.headers),
             head,
             rule,
-            coded_tags: self.coded_tags,
+            coded_tags: self.coded_tags.clone(),
             captures,
             started: self.started,
             connection: self.connection.clone(),

@@ -271,7 +271,7 @@ impl Proxy {
             return false;
         }
         lead.close();
-        let is_base = |base: &Base| Arc::ptr_eq(&base.entry, entry);
+        let is_base = |base: &Base| base.entry.is_same(entry);
         match kept {
             Ok(_) => {
                 let replaced = order.base.as_ref().is_some_and(is_base) && self.memory.holds(entry);

@@ -270,7 +270,7 @@ impl Proxy {
             Found::Answer(answer)
                 if base
                     .as_ref()
-                    .is_none_or(|base| !Arc::ptr_eq(&base.entry, &answer.entry)) =>
+                    .is_none_or(|base| !base.entry.is_same(&answer.entry)) =>
             {
                 Some(self.serve(exchange, &answer.entry, answer.served))
             }

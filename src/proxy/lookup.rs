@@ -215,7 +215,7 @@ impl Proxy {
             entry.strong_etag()
                 && entry.content.is_whole()
                 && entry.fingerprint == exchange.rule.fingerprint
-                && base.is_none_or(|base| !Arc::ptr_eq(&base.entry, entry))
+                && base.is_none_or(|base| !base.entry.is_same(entry))
                 && reuse::may_share(&entry.terms, asked)
                 // A tag may name no more than a version of the page that everyone has of their own.
                 && entry.selecting.agrees_on(&exchange.head.headers, |name| {

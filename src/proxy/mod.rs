@@ -171,6 +171,7 @@ impl Proxy {
         let redis = parts.config.redis.as_ref();
         let blind_share = redis.map_or(0.0, |redis| redis.blind_forwards);
         let orphans = Orphans::new(parts.config.origin.max_connections);
+        let workers = parts.config.workers;
         let ruling = Ruling::new(parts.config, identity_secret, &parts.metrics);
         Self {
             ruling: ArcSwap::from_pointee(ruling),
@@ -183,7 +184,7 @@ impl Proxy {
             flights: Arc::default(),
             unstorable: Unstorable::default(),
             orphans,
-            coders: Coders::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            coders: Coders::new(workers),
             metrics: parts.metrics,
             access: parts.access,
             failures: Seldom::default(),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, header};
 
 use super::Proxy;
 use super::coding::{Brought, Job};
@@ -12,7 +12,7 @@ use super::exchange::Exchange;
 use super::problem::Refusal;
 use crate::body::stream::Reader;
 use crate::body::{Body, Meter, Source};
-use crate::codec::Level;
+use crate::codec::{Level, encoder_memory};
 use crate::config::{Compress, Rule};
 use crate::fields::coding::{self, Coded, Coding};
 use crate::origin::OriginBody;
@@ -21,7 +21,7 @@ use crate::policy::coding::{
     vary_by_coding,
 };
 use crate::policy::key;
-use crate::policy::storing::{RequestFacts, Terms};
+use crate::policy::storing::{RequestFacts, Terms, says_public};
 use crate::store::{Codings, StoredResponse};
 
 impl Exchange {
@@ -123,7 +123,7 @@ impl Proxy {
                 let fields = decoded_fields(&entry.fields);
                 Some(begun.map(|()| Chosen { fields, body }))
             }
-            Negotiated::Coded(coding) => self.coded(exchange, entry, coding).map(Ok),
+            Negotiated::Coded(coding) => self.coded(exchange, entry, coding),
         }
     }
 
@@ -132,14 +132,16 @@ impl Proxy {
         exchange: &Exchange,
         entry: &Arc<StoredResponse>,
         coding: Coding,
-    ) -> Option<Chosen> {
+    ) -> Option<Choice<Chosen>> {
         let (first, later) = exchange.levels();
         if let Some((fields, form)) = entry.form(coding) {
-            self.note_coded_hit(entry, form, &exchange.ruling, later);
-            return Some(Chosen {
+            if !exchange.is_head() {
+                self.note_coded_hit(entry, form, &exchange.ruling, later);
+            }
+            return Some(Ok(Chosen {
                 fields: fields.clone(),
                 body: Body::form(entry.clone(), form.content.clone()),
-            });
+            }));
         }
         let Some(making) = entry.codings.making() else {
             // It is not compressed but for a client that accepts nothing else.
@@ -147,15 +149,19 @@ impl Proxy {
                 response: entry.clone(),
                 next: 0,
             };
-            return Some(Chosen {
+            let body = self.encoded(source, (coding, first));
+            return Some(body.ok_or(Refusal::NotAcceptable).map(|body| Chosen {
                 fields: coded_fields(&entry.fields, coding, None),
-                body: Body::encoded(source, coding, first, self.meter()),
-            });
+                body,
+            }));
         };
         if exchange.is_head() {
-            return Some(Chosen {
-                fields: coded_fields(&entry.fields, coding, None),
-                body: Body::empty(),
+            let is_to_be_had = !making.is_given_up(coding);
+            return is_to_be_had.then(|| {
+                Ok(Chosen {
+                    fields: coded_fields(&entry.fields, coding, None),
+                    body: Body::empty(),
+                })
             });
         }
         let job = Job {
@@ -165,17 +171,28 @@ impl Proxy {
             ruling: exchange.ruling.clone(),
             level: first,
         };
-        match self.coding_of(entry, job) {
-            Brought::Whole(content) => Some(Chosen {
-                fields: coded_fields(&entry.fields, coding, Some(content.len())),
-                body: Body::form(entry.clone(), content),
-            }),
-            Brought::Coming(reader) => Some(Chosen {
-                fields: coded_fields(&entry.fields, coding, None),
-                body: Body::fill(reader, None),
-            }),
-            Brought::Nothing => None,
-        }
+        let fields = |length| coded_fields(&entry.fields, coding, length);
+        let (fields, body) = match self.coding_of(entry, job) {
+            Brought::Whole(beside, content) => (fields(Some(content.len())), Body::form(beside, content)),
+            Brought::Coming(reader) => (fields(None), Body::fill(reader, None)),
+            Brought::Promised(promised) => {
+                let source = Source::Stored {
+                    response: entry.clone(),
+                    next: 0,
+                };
+                // Whatever becomes of the job, this client was told that a coding follows.
+                let otherwise = Body::encoded(source, (coding, first), self.meter(), None);
+                (fields(None), Body::promised(entry.clone(), promised, otherwise))
+            }
+            Brought::Nothing => return None,
+        };
+        Some(Ok(Chosen { fields, body }))
+    }
+
+    /// Content coded on its way; `None` if there is no memory for that.
+    fn encoded(&self, source: Source, (coding, level): (Coding, Level)) -> Option<Body> {
+        let room = self.memory.budget().reserve(encoder_memory(coding, level))?;
+        Some(Body::encoded(source, (coding, level), self.meter(), Some(room)))
     }
 
     /// Where what codecs do is counted.
@@ -202,10 +219,11 @@ impl Proxy {
         if !arrival.whole {
             return Err(reader);
         }
-        let coded = coding::of(&arrival.fields);
+        let coded = coding::of(fields);
         let answer = Answer {
             status: arrival.status,
-            fields: &arrival.fields,
+            // The leader's own: they may have what is only for its client.
+            fields,
             length: arrival.length,
             personal: is_personal(&exchange.rule, arrival.any_credential, arrival.terms.public),
         };
@@ -220,9 +238,14 @@ impl Proxy {
             }
             Negotiated::Coded(coding) => {
                 let (first, _) = exchange.levels();
-                let coded = coded_fields(fields, coding, None);
                 let body = match arrival.codings.making() {
-                    None => Body::encoded(Source::Fill(reader), coding, first, self.meter()),
+                    None => {
+                        let source = Source::Fill(reader);
+                        let Some(room) = self.memory.budget().reserve(encoder_memory(coding, first)) else {
+                            return Ok(Err(Refusal::NotAcceptable));
+                        };
+                        Body::encoded(source, (coding, first), self.meter(), Some(room))
+                    }
                     Some(making) => {
                         let job = Job {
                             making: making.clone(),
@@ -231,11 +254,12 @@ impl Proxy {
                             ruling: exchange.ruling.clone(),
                             level: first,
                         };
-                        let reader = self.coding_of_fill(reader, arrival.length.is_some(), job)?;
+                        let reader = self.coding_of_fill(reader, arrival.length, job)?;
                         Body::fill(reader, None)
                     }
                 };
-                Ok(Ok(Chosen { fields: coded, body }))
+                let fields = coded_fields(fields, coding, None);
+                Ok(Ok(Chosen { fields, body }))
             }
         }
     }
@@ -253,23 +277,28 @@ impl Proxy {
         } else {
             body.size_hint().exact()
         };
-        let public = || {
-            let mut said = crate::fields::cache_control::CacheControl::default();
-            for line in head.headers.get_all(http::header::CACHE_CONTROL) {
-                said.add_line(line.as_bytes());
-            }
-            said.public
-        };
         let answer = Answer {
             status: head.status,
             fields: &head.headers,
             length,
-            personal: is_personal(&exchange.rule, exchange.has_credentials(), public()),
+            personal: is_personal(
+                &exchange.rule,
+                exchange.has_credentials(),
+                says_public(&head.headers),
+            ),
         };
         let coded = coding::of(&head.headers);
         let negotiated = is_negotiated(&exchange.rule, answer);
-        let chosen = exchange.negotiate(answer, coded, negotiated);
-        if negotiated || is_decodable(head.status, &head.headers) {
+        let chosen = match exchange.negotiate(answer, coded, negotiated) {
+            // Without the field anything is acceptable (RFC 9110 §12.5.3), and the origin was asked so.
+            Negotiated::Decoded(_) if !exchange.head.headers.contains_key(header::ACCEPT_ENCODING) => {
+                Negotiated::AsItIs
+            }
+            chosen => chosen,
+        };
+        // What a 304 speaks of may have been coded: whoever freshens by it is to know.
+        let of_unknown = head.status == StatusCode::NOT_MODIFIED && exchange.rule.compress.is_some();
+        if negotiated || of_unknown || is_decodable(head.status, &head.headers) {
             vary_by_coding(&mut head.headers);
         }
         let source = |body| Source::Origin(Box::new(body));
@@ -278,12 +307,22 @@ impl Proxy {
             // A change was made, whatever its answer looks like.
             Negotiated::NotAcceptable if !exchange.head.method.is_safe() => Body::origin(body),
             Negotiated::NotAcceptable => return Err(Refusal::NotAcceptable),
-            Negotiated::Coded(coding) => {
+            Negotiated::Coded(coding) if exchange.is_head() => {
                 head.headers = coded_fields(&head.headers, coding, None);
-                if exchange.is_head() {
-                    Body::empty()
-                } else {
-                    Body::encoded(source(body), coding, exchange.levels().0, self.meter())
+                Body::empty()
+            }
+            Negotiated::Coded(coding) => {
+                let level = exchange.levels().0;
+                let room = self.memory.budget().reserve(encoder_memory(coding, level));
+                match room {
+                    Some(room) => {
+                        head.headers = coded_fields(&head.headers, coding, None);
+                        Body::encoded(source(body), (coding, level), self.meter(), Some(room))
+                    }
+                    None if !negotiated && exchange.head.method.is_safe() => {
+                        return Err(Refusal::NotAcceptable);
+                    }
+                    None => Body::origin(body),
                 }
             }
             Negotiated::Decoded(coding) => {

@@ -12,6 +12,7 @@ use super::lookup::Base;
 use super::partial;
 use crate::clock::Now;
 use crate::config::{AcceptEncoding, Rule};
+use crate::fields::coding::Accepted;
 use crate::invalidation::Mark;
 use crate::origin::{Outgoing, RequestBody};
 use crate::policy::key::{CacheKey, CredentialState, Lookup};
@@ -154,7 +155,9 @@ impl Order {
 /// Has the origin asked for content without coding, where the rule wants that: one stored response
 /// then serves every client.
 pub(super) fn ask_for_identity(rule: &Rule, fields: &mut HeaderMap) {
-    if rule.accept_encoding == AcceptEncoding::Identity {
+    // Who refuses content without coding gets what the origin has for it.
+    let refused = || Accepted::of(fields).refuses_identity();
+    if rule.accept_encoding == AcceptEncoding::Identity && !refused() {
         fields.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
 }

@@ -16,8 +16,8 @@ use crate::body::Body;
 use crate::body::stream::Reader;
 use crate::clock::Now;
 use crate::config::ClientTtl;
+use crate::fields::age;
 use crate::fields::cache_status::Ttl;
-use crate::fields::{age, etag};
 use crate::origin::OriginBody;
 use crate::policy::validation::{self, Precondition};
 use crate::policy::{Reason, overrides};
@@ -195,9 +195,8 @@ impl Proxy {
         if let Some(names) = answer.body_mut().take_trailer() {
             answer.headers_mut().insert(header::TRAILER, names);
         }
-        // What a condition named was a coding that Larder made: the client knows it by that tag.
-        if exchange.coded_tags && answer.status() == StatusCode::NOT_MODIFIED {
-            tell_coded_tag(answer.headers_mut());
+        if answer.status() == StatusCode::NOT_MODIFIED {
+            tell_known_tag(exchange, answer.headers_mut());
         }
         match self.passed_coded(exchange, answer).await {
             Ok(response) => self.finish(exchange, response, verdict),
@@ -229,18 +228,18 @@ fn not_modified(exchange: &Exchange, status: StatusCode, fields: &HeaderMap) -> 
         && validation::evaluate(&exchange.head.headers, status, fields) == Precondition::NotModified
 }
 
-fn tell_coded_tag(fields: &mut HeaderMap) {
-    if let Some(tag) = fields.get(header::ETAG).and_then(etag::of_coded) {
+/// Where the client named a coding that Larder made, it knows the answer by that tag.
+fn tell_known_tag(exchange: &Exchange, fields: &mut HeaderMap) {
+    if let Some(as_it_came) = &exchange.coded_tags
+        && let Some(tag) = fields.get(header::ETAG).and_then(|tag| as_it_came.known_by(tag))
+    {
         fields.insert(header::ETAG, tag);
     }
 }
 
 fn unchanged(exchange: &Exchange, fields: &HeaderMap) -> Response<Body> {
     let mut told = validation::not_modified_fields(fields);
-    // The client has a coding of it, and knows that by another tag.
-    if exchange.coded_tags {
-        tell_coded_tag(&mut told);
-    }
+    tell_known_tag(exchange, &mut told);
     if let Some(age) = fields.get(header::AGE) {
         told.insert(header::AGE, age.clone());
     }

@@ -158,7 +158,7 @@ impl Budget {
             self.0.evictions.fetch_add(evicted as u64, Ordering::Relaxed);
         }
         for response in gone.flat_map(|slot| slot.variants()) {
-            if Arc::strong_count(response) > 1 && !self.0.cache.holds(response) {
+            if Arc::strong_count(response) > 1 && !self.0.cache.holds_content(response) {
                 response.hold(|| self.charge(response.weight()));
             }
         }

@@ -86,10 +86,19 @@ impl Cache {
         self.slots.peek(key)
     }
 
-    /// Whether this very response is among the slots.
-    pub(super) fn holds(&self, response: &Arc<StoredResponse>) -> bool {
+    /// Whether this response is among the slots, with whatever codings.
+    pub(super) fn holds(&self, response: &StoredResponse) -> bool {
+        self.any_beside(response, |kept| kept.is_same(response))
+    }
+
+    /// Whether the content of this response is among the slots, freshened or not.
+    pub(super) fn holds_content(&self, response: &StoredResponse) -> bool {
+        self.any_beside(response, |kept| kept.content.shares_with(&response.content))
+    }
+
+    fn any_beside(&self, response: &StoredResponse, is: impl Fn(&StoredResponse) -> bool) -> bool {
         let slot = self.peek(&response.key);
-        slot.is_some_and(|slot| slot.variants().iter().any(|kept| Arc::ptr_eq(kept, response)))
+        slot.is_some_and(|slot| slot.variants().iter().any(|kept| is(kept)))
     }
 
     /// Puts a slot under a key, in place of any before it.

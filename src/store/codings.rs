@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
-use super::Content;
+use super::{Content, Reservation, StoredResponse};
 use crate::body::stream::{Reader, Stream, Writer};
 use crate::codec::Level;
 use crate::fields::coding::Coding;
@@ -97,51 +98,156 @@ pub struct Making {
 enum Work {
     #[default]
     NotBegun,
-    /// As it comes.
-    UnderWay(Arc<Stream>),
-    /// For those who hold an older copy of the stored response.
-    Done(Content),
-    /// There was no room for it, or it grew larger than what it was made of.
+    /// Of content that is on its way itself: as it comes.
+    Streamed(Arc<Stream>),
+    /// Of content that is there: whole, in a moment.
+    Promised(watch::Receiver<Option<Made>>),
+    /// It is kept beside the content.
+    Kept,
+    /// It grew no shorter than what it was made of, or there is no room for it.
     GivenUp,
+}
+
+/// What has come of a promise; `None`: nothing.
+pub type Made = Option<Arc<Coded>>;
+
+/// Content in a coding that was just made.
+#[derive(Debug)]
+pub struct Coded {
+    /// The coded content.
+    pub content: Content,
+    /// The response that it is kept beside, if it is.
+    pub beside: Option<Arc<StoredResponse>>,
+    /// What it takes of the memory budget where it is not.
+    pub room: Option<Reservation>,
 }
 
 /// What asking for a coding comes to.
 #[derive(Debug)]
 pub enum Asked {
-    /// It is there.
-    Done(Content),
+    /// It stands beside the content by now.
+    Kept,
     /// It is on its way.
     Coming(Reader),
-    /// Whoever asked has to make it; `Reader` for the answer.
-    Make(Writer, Option<Reader>),
+    /// It will be there in a moment.
+    Promised(Promised),
+    /// Whoever asked has to make it.
+    Make,
     /// It is not to be had.
     Nothing,
 }
 
-impl Making {
-    /// Asks for a coding; only the first to ask is told to make it.
-    pub fn ask(&self, coding: Coding) -> Asked {
-        let mut works = self.works.lock();
-        let Some(work) = works.get_mut(coding as usize) else {
-            return Asked::Nothing;
+/// A coding that is being made.
+#[derive(Debug)]
+pub struct Promised(watch::Receiver<Option<Made>>);
+
+impl Promised {
+    /// Waits until it is made; `None` if nothing came of it.
+    pub async fn made(mut self) -> Made {
+        let made = self.0.wait_for(Option::is_some).await;
+        made.ok().and_then(|made| made.clone().flatten())
+    }
+}
+
+/// The duty to make a coding. Dropped without an answer, the next who asks has it.
+#[derive(Debug)]
+pub struct Promise {
+    making: Arc<Making>,
+    coding: Coding,
+    sender: watch::Sender<Option<Made>>,
+}
+
+impl Promise {
+    /// For everyone who waits: what was made. From now on it is kept, or given up.
+    pub fn fulfil(self, coded: Coded) {
+        let work = if coded.beside.is_some() {
+            Work::Kept
+        } else {
+            Work::GivenUp
         };
-        match work {
-            Work::Done(content) => Asked::Done(content.clone()),
-            Work::UnderWay(stream) => stream.read().map_or(Asked::Nothing, Asked::Coming),
-            Work::GivenUp => Asked::Nothing,
-            Work::NotBegun => {
-                let (stream, writer) = Stream::new();
-                let reader = stream.read();
-                *work = Work::UnderWay(stream);
-                Asked::Make(writer, reader)
-            }
+        self.making.set(self.coding, work);
+        self.sender.send_replace(Some(Some(Arc::new(coded))));
+    }
+
+    /// The coding is of no use, to anyone.
+    pub fn give_up(self) {
+        self.making.set(self.coding, Work::GivenUp);
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        let mut works = self.making.works.lock();
+        if let Some(work @ Work::Promised(_)) = works.get_mut(self.coding as usize) {
+            *work = Work::NotBegun;
+        }
+    }
+}
+
+impl Making {
+    /// Asks for a coding of content that is there.
+    pub fn ask(&self, coding: Coding) -> Asked {
+        match self.works.lock().get(coding as usize) {
+            Some(Work::NotBegun) => Asked::Make,
+            Some(Work::Streamed(stream)) => stream.read().map_or(Asked::Nothing, Asked::Coming),
+            Some(Work::Promised(made)) => Asked::Promised(Promised(made.clone())),
+            Some(Work::Kept) => Asked::Kept,
+            Some(Work::GivenUp) | None => Asked::Nothing,
         }
     }
 
-    /// The coding is made, for whoever asks from now on; `None`: it is given up.
-    pub fn made(&self, coding: Coding, content: Option<Content>) {
+    /// Takes the duty to make a coding of content that is there; `None` if somebody else has it.
+    pub fn promise(self: &Arc<Self>, coding: Coding) -> Option<Promise> {
+        let mut works = self.works.lock();
+        let work = works.get_mut(coding as usize)?;
+        if !matches!(work, Work::NotBegun) {
+            return None;
+        }
+        let (sender, receiver) = watch::channel(None);
+        *work = Work::Promised(receiver);
+        Some(Promise {
+            making: self.clone(),
+            coding,
+            sender,
+        })
+    }
+
+    /// Takes the duty to make a coding of content that is on its way; `None` if somebody else has it.
+    pub fn stream(&self, coding: Coding) -> Option<(Writer, Reader)> {
+        let mut works = self.works.lock();
+        let work = works.get_mut(coding as usize)?;
+        if !matches!(work, Work::NotBegun) {
+            return None;
+        }
+        let (stream, writer) = Stream::new();
+        let reader = stream.read()?;
+        *work = Work::Streamed(stream);
+        Some((writer, reader))
+    }
+
+    /// Whether a coding is not to be had, as far as is known.
+    pub fn is_given_up(&self, coding: Coding) -> bool {
+        matches!(self.works.lock().get(coding as usize), Some(Work::GivenUp))
+    }
+
+    /// The coding stands beside the content.
+    pub fn kept(&self, coding: Coding) {
+        self.set(coding, Work::Kept);
+    }
+
+    /// The coding is of no use, to anyone.
+    pub fn give_up(&self, coding: Coding) {
+        self.set(coding, Work::GivenUp);
+    }
+
+    /// As if it had never been asked for.
+    pub fn forget(&self, coding: Coding) {
+        self.set(coding, Work::NotBegun);
+    }
+
+    fn set(&self, coding: Coding, to: Work) {
         if let Some(work) = self.works.lock().get_mut(coding as usize) {
-            *work = content.map_or(Work::GivenUp, Work::Done);
+            *work = to;
         }
     }
 

@@ -29,6 +29,17 @@ enum Segments {
 }
 
 impl Content {
+    /// Whether the two are in the same memory.
+    pub fn shares_with(&self, other: &Content) -> bool {
+        match (&self.segments, &other.segments) {
+            (Segments::One(one), Segments::One(other)) => {
+                std::ptr::eq(one.as_ptr(), other.as_ptr()) && one.len() == other.len()
+            }
+            (Segments::Several(one), Segments::Several(other)) => Arc::ptr_eq(one, other),
+            (Segments::One(_), Segments::Several(_)) | (Segments::Several(_), Segments::One(_)) => false,
+        }
+    }
+
     /// No content.
     pub fn empty() -> Self {
         Self {

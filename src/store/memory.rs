@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::budget::Inner;
 use super::cache::{Cache, Places};
 use super::coded::Coded;
-use super::{Budget, Codings, Slot, StoredResponse};
+use super::{Budget, Codings, Form, Slot, StoredResponse};
 use crate::config::Store;
 use crate::policy::key::CacheKey;
 
@@ -47,6 +47,20 @@ enum GivenUp {
     Gone,
     /// They were asked for, and stay.
     InUse,
+}
+
+/// `new`, with the codings that `old` has by now, if they are of the same content.
+fn with_present_codings(slot: &Slot, old: &StoredResponse, new: Arc<StoredResponse>) -> Arc<StoredResponse> {
+    let present = slot.variants().iter().find(|variant| variant.is_same(old));
+    match present {
+        Some(present)
+            if present.codings.shares_with(&new.codings)
+                && present.codings.forms().len() > new.codings.forms().len() =>
+        {
+            Arc::new(new.with_codings(present.codings.clone()))
+        }
+        Some(_) | None => new,
+    }
 }
 
 /// Whether any variant has a coding kept beside it.
@@ -102,15 +116,29 @@ impl Memory {
         self.inner().cache.peek(key)
     }
 
-    /// As [`Memory::replace`], for a response that has gained a coding.
-    pub fn attach(&self, old: &Arc<StoredResponse>, new: Arc<StoredResponse>) -> Inserted {
-        self.relieve(new.weight().saturating_sub(old.weight()));
-        let key = new.key.clone();
-        let attached = self.replace(old, new);
-        if attached == Inserted::Stored {
+    /// Puts a coding beside the content of a response, if that is still there and has room for it
+    /// without any other variant's going; then the response as it stands from now on.
+    pub fn attach(&self, to: &StoredResponse, form: Form) -> Option<Arc<StoredResponse>> {
+        let inner = self.inner();
+        let key = to.key.clone();
+        self.relieve(form.content.len());
+        let (attached, swapped) = {
+            let _lock = self.lock(&key);
+            let slot = inner.cache.peek(&key)?;
+            let present = slot.variants().iter().find(|variant| variant.is_same(to))?;
+            let attached = Arc::new(present.with_codings(present.codings.with(form)));
+            let renewed = slot.renewing(&attached)?;
+            if renewed.weight() > inner.cache.largest_slot() {
+                return None;
+            }
+            let (swapped, left) = inner.cache.swap(key.clone(), renewed);
+            self.budget.note_left(&left, Some(&slot));
+            (attached, swapped)
+        };
+        if swapped {
             self.note_coded(key);
         }
-        attached
+        swapped.then_some(attached)
     }
 
     /// Stores a response, in place of the one with equal nominated fields unless that was fetched
@@ -134,13 +162,15 @@ impl Memory {
     }
 
     /// Puts `new` in the place of `old` if that very response is still there: after a 304, which
-    /// must not freshen what has been stored meanwhile.
+    /// must not freshen what has been stored meanwhile. Codings that `old` was given meanwhile are
+    /// `new`'s too.
     pub fn replace(&self, old: &Arc<StoredResponse>, new: Arc<StoredResponse>) -> Inserted {
         let inner = self.inner();
         let _lock = self.lock(&old.key);
         let Some(slot) = inner.cache.peek(&old.key).filter(|_| new.key == old.key) else {
             return Inserted::Refused;
         };
+        let new = with_present_codings(&slot, old, new);
         let Some(remade) = slot.without(old).and_then(|others| self.slot(&others, &new)) else {
             return Inserted::Refused;
         };
@@ -210,9 +240,7 @@ impl Memory {
             if variant.codings.forms().is_empty() {
                 return variant.clone();
             }
-            let mut parts = variant.to_parts();
-            parts.codings = Codings::negotiable();
-            Arc::new(StoredResponse::new(parts))
+            Arc::new(variant.with_codings(Codings::negotiable()))
         };
         let (_, left) = cache.swap(key.clone(), Slot::new(slot.variants().iter().map(bare).collect()));
         self.budget.note_left(&left, Some(&slot));

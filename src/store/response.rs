@@ -54,6 +54,8 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct StoredResponse {
     parts: Parts,
+    /// What it shares with itself before and after it was given codings, and with nothing else.
+    lineage: Arc<()>,
     /// The order up to which no event is known to touch it. Raised by whoever checks.
     checked: AtomicU64,
     strong_etag: bool,
@@ -96,6 +98,7 @@ impl StoredResponse {
             coded: coding::of(&parts.fields),
             heads,
             held: OnceLock::new(),
+            lineage: Arc::default(),
             parts,
         }
     }
@@ -103,6 +106,31 @@ impl StoredResponse {
     /// Keeps what it takes of the budget until the last who reads it is gone.
     pub(super) fn hold(&self, room: impl FnOnce() -> Reservation) {
         self.held.get_or_init(room);
+    }
+
+    /// The same response, with these codings of its content.
+    pub fn with_codings(&self, codings: Codings) -> Self {
+        let same = Self::new(Parts {
+            codings,
+            ..self.to_parts()
+        });
+        Self {
+            lineage: self.lineage.clone(),
+            // What is known of it does not depend on its codings.
+            checked: AtomicU64::new(self.checked.load(Ordering::Relaxed)),
+            ..same
+        }
+    }
+
+    /// Whether the two are one response, whatever codings each has.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.lineage, &other.lineage)
+    }
+
+    /// The order up to which no event is known to touch it.
+    #[cfg(test)]
+    pub(super) fn checked(&self) -> Order {
+        Order(self.checked.load(Ordering::Relaxed))
     }
 
     /// A copy of what it is made of, to make a freshened one; the content is shared.
@@ -218,6 +246,7 @@ fn weight_of(parts: &Parts, heads: &[HeaderMap]) -> u64 {
         + heads.iter().map(weight::fields).sum::<u64>()
         + forms.iter().map(|form| content(&form.content)).sum::<u64>();
     weight::block(size_of::<StoredResponse>() + 16)
+        + weight::block(weight::SHARED)
         + shared(parts.key.canonical())
         + weight::fields(&parts.fields)
         + language

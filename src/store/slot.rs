@@ -111,12 +111,21 @@ impl Slot {
         Some(Slot::new(kept))
     }
 
+    /// The same variants in the same order, with `new` in the place of itself as it was; `None` where it
+    /// is not among them.
+    pub(super) fn renewing(&self, new: &Arc<StoredResponse>) -> Option<Slot> {
+        let mut variants = self.variants().to_vec();
+        let place = variants.iter_mut().find(|variant| variant.is_same(new))?;
+        *place = Arc::clone(new);
+        Some(Slot::new(variants))
+    }
+
     /// The variants without `gone`; `None` where it is not among them.
     pub(super) fn without(&self, gone: &Arc<StoredResponse>) -> Option<Vec<Arc<StoredResponse>>> {
         let others = self
             .variants()
             .iter()
-            .filter(|variant| !Arc::ptr_eq(variant, gone))
+            .filter(|variant| !variant.is_same(gone))
             .cloned();
         let others: Vec<_> = others.collect();
         (others.len() < self.variants().len()).then_some(others)

@@ -417,18 +417,17 @@ fn walking_shows_every_stored_response_once_and_no_ballast() {
 }
 
 /// A response of `size` bytes, and half as much again in a coding.
-fn coded(at: &str, size: usize) -> (Arc<StoredResponse>, Arc<StoredResponse>) {
+fn coded(at: &str, size: usize) -> (Arc<StoredResponse>, Form) {
     let bare = StoredResponse::new(Parts {
         codings: Codings::negotiable(),
         ..parts(at, size)
     });
-    let mut with = bare.to_parts();
-    with.codings = with.codings.with(Form {
+    let form = Form {
         coding: Coding::Gzip,
         level: Level::Fast,
         content: Content::from_chunks(vec![Bytes::from(vec![1; size / 2])]),
-    });
-    (Arc::new(bare), Arc::new(StoredResponse::new(with)))
+    };
+    (Arc::new(bare), form)
 }
 
 fn is_coded(memory: &Memory, at: &str) -> bool {
@@ -442,9 +441,9 @@ fn codings_give_way_before_any_content_does() {
     let path = |n: u64| format!("/{n}");
     let codings = 16;
     for n in 0..codings {
-        let (bare, with) = coded(&path(n), 64 << 10);
+        let (bare, form) = coded(&path(n), 64 << 10);
         assert_eq!(memory.insert(bare.clone()), Inserted::Stored);
-        assert_eq!(memory.attach(&bare, with), Inserted::Stored);
+        assert!(memory.attach(&bare, form).is_some());
     }
     let used = memory.find(&key(&path(0))).unwrap();
     used.variants()[0].codings.making().unwrap().hit(Coding::Gzip);
@@ -471,12 +470,84 @@ fn codings_give_way_before_any_content_does() {
 }
 
 #[test]
+fn a_response_stays_itself_when_it_is_given_a_coding() {
+    let memory = memory();
+    let (bare, form) = coded("/a", 1000);
+    memory.insert(bare.clone());
+    let with = memory.attach(&bare, form.clone()).unwrap();
+    assert!(with.is_same(&bare) && memory.holds(&bare));
+    // A validation that began before: what it renews has the coding all the same.
+    let mut renewed = bare.to_parts();
+    renewed.terms.lifetime = Duration::from_secs(1);
+    let renewed = Arc::new(StoredResponse::new(renewed));
+    assert_eq!(memory.replace(&bare, renewed.clone()), Inserted::Stored);
+    assert!(!memory.holds(&bare) && memory.holds(&renewed));
+    assert!(is_coded(&memory, "/a"));
+    assert!(memory.attach(&bare, form.clone()).is_none(), "it was replaced");
+    // One that says that it must not be kept removes it.
+    memory.remove(&renewed);
+    assert!(memory.find(&key("/a")).is_none());
+}
+
+#[test]
+fn a_coding_takes_no_place_of_another_variant_nor_its_own_first_place() {
+    let memory = Memory::new(store(4 * MIB, MIB), 4);
+    let mut kept = Vec::new();
+    for (number, language) in ["en", "de", "fr"].into_iter().enumerate() {
+        let parts = variant("/a", language, 1, number as u64).to_parts();
+        let response = Arc::new(StoredResponse::new(Parts {
+            codings: Codings::negotiable(),
+            content: Content::from_chunks(vec![Bytes::from(vec![0; 256 << 10])]),
+            ..parts
+        }));
+        memory.insert(response.clone());
+        kept.push(response);
+    }
+    let form = |size: usize| Form {
+        coding: Coding::Gzip,
+        level: Level::Fast,
+        content: Content::from_chunks(vec![Bytes::from(vec![1; size])]),
+    };
+    let order = |memory: &Memory| {
+        let slot = memory.find(&key("/a")).unwrap();
+        let place = |variant: &Arc<StoredResponse>| kept.iter().position(|kept| kept.is_same(variant));
+        slot.variants().iter().filter_map(place).collect::<Vec<_>>()
+    };
+    let before = order(&memory);
+    assert_eq!(before.len(), 3);
+    assert!(memory.attach(&kept[0], form(1000)).is_some());
+    assert_eq!(order(&memory), before);
+    assert!(
+        memory.attach(&kept[1], form(2 << 20)).is_none(),
+        "one would have to go"
+    );
+    assert_eq!(order(&memory), before);
+}
+
+#[test]
+fn what_a_log_check_established_stays_known_with_a_coding() {
+    let log = Log::in_memory(Bounds::default());
+    let (bare, form) = coded("/a", 1000);
+    for n in 0..3 {
+        let tags = vec![Tag::Named(format!("other-{n}"))];
+        let matter = Matter {
+            tags,
+            ..Matter::default()
+        };
+        log.append_unwaited(Event::new(matter, None, Strength::Hard), now());
+    }
+    assert_eq!(bare.validity(&log, true, Mono::default()), Validity::Untouched);
+    let with = bare.with_codings(bare.codings.with(form));
+    assert!(with.checked() > Order(0) && with.checked() == bare.checked());
+}
+
+#[test]
 fn renewing_a_coding_for_ever_keeps_one_key_on_the_list() {
     let memory = memory();
     for _ in 0..10_000 {
-        let (bare, with) = coded("/a", 100);
+        let (bare, form) = coded("/a", 100);
         memory.insert(bare.clone());
-        memory.attach(&bare, with);
+        memory.attach(&bare, form);
     }
     assert!(memory.coded_keys() < 100, "{}", memory.coded_keys());
 }

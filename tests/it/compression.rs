@@ -38,7 +38,7 @@ pub(crate) fn text(length: usize) -> Vec<u8> {
 }
 
 pub(super) fn encode(coding: Coding, content: &[u8]) -> Vec<u8> {
-    let mut encoder = Encoder::new(coding, Level::Fast);
+    let mut encoder = Encoder::new(coding, Level::Fast, None);
     let mut coded = encoder.push(content).unwrap().to_vec();
     coded.extend_from_slice(&encoder.finish().unwrap());
     coded

@@ -61,8 +61,21 @@ pub fn may_be_coded(answer: Answer<'_>) -> bool {
         && answer.length != Some(0)
         && coding::of(fields) == Coded::Identity
         && !fields.contains_key(header::CONTENT_RANGE)
-        && !DIGESTS.iter().any(|name| fields.contains_key(*name))
+        && !has_digest(fields)
         && may_be_transformed(fields)
+}
+
+/// Whether something speaks of the content's very bytes, be it behind them.
+fn has_digest(fields: &HeaderMap) -> bool {
+    let announced = |name: &str| {
+        let mut lines = fields.get_all(header::TRAILER).iter();
+        lines.any(|line| {
+            list::members(line.as_bytes()).any(|member| member.eq_ignore_ascii_case(name.as_bytes()))
+        })
+    };
+    DIGESTS
+        .iter()
+        .any(|name| fields.contains_key(*name) || announced(name))
 }
 
 /// Whether an answer in a coding that its reader cannot read may be decoded.
@@ -70,7 +83,7 @@ pub fn may_be_decoded(status: StatusCode, fields: &HeaderMap) -> bool {
     // A digest of the representation is of its coded form (RFC 9530 §3).
     has_content(status)
         && !fields.contains_key(header::CONTENT_RANGE)
-        && !DIGESTS.iter().any(|name| fields.contains_key(*name))
+        && !has_digest(fields)
         && may_be_transformed(fields)
 }
 
@@ -129,9 +142,12 @@ pub fn negotiate(
             };
             let chosen = accepted.choose(compress.codings.iter().copied());
             match chosen {
-                Some(coding) if negotiated => Negotiated::Coded(coding),
+                // The answer for the client that caused a fetch may have what others do not get.
+                Some(coding) if negotiated && !is_secret(rule, answer) => Negotiated::Coded(coding),
                 // A client that forbids the identity gets a coding whatever the type and the length.
-                Some(coding) if may_be_coded(answer) && !is_secret(rule, answer) => Negotiated::Coded(coding),
+                Some(coding) if refused && may_be_coded(answer) && !is_secret(rule, answer) => {
+                    Negotiated::Coded(coding)
+                }
                 Some(_) | None if refused && answer.status.is_success() && has_content(answer.status) => {
                     Negotiated::NotAcceptable
                 }

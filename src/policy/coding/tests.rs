@@ -113,7 +113,7 @@ fn a_coded_answer_has_a_weak_tag_of_its_own_and_no_ranges() {
     assert_eq!(coded["content-length"], "100");
     assert!(!coded.contains_key("accept-ranges"));
     let coded = coded_fields(&fields(&[JSON, ("etag", "W/\"v1\"")]), Coding::Gzip, None);
-    assert_eq!(coded["etag"], "W/\"v1;larder\"");
+    assert_eq!(coded["etag"], "W/\"v1;larder.w\"");
     let decoded = decoded_fields(&fields(&[
         ("content-encoding", "gzip"),
         ("etag", "\"g\""),
@@ -137,12 +137,16 @@ fn tags_of_codings_are_turned_back_into_the_origin_s_own() {
         for name in ["if-match", "if-none-match"] {
             let mut request = fields(&[]);
             request.insert(name, HeaderValue::from_static(sent));
-            assert_eq!(etag::restore(&mut request), expected.is_some(), "{sent}");
+            assert_eq!(
+                etag::restore(&mut request).is_some(),
+                expected.is_some(),
+                "{sent}"
+            );
             assert_eq!(request[name], expected.unwrap_or(sent), "{sent}");
         }
     }
     let mut request = fields(&[("if-range", "W/\"v1;larder\"")]);
-    assert!(!etag::restore(&mut request));
+    assert!(etag::restore(&mut request).is_none());
 }
 
 #[test]

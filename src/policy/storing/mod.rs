@@ -201,6 +201,11 @@ fn by_credentials(rule: &Rule, facts: &RequestFacts, said: &CacheControl) -> Opt
     }
 }
 
+/// Whether `Cache-Control` of an answer says that all may share it.
+pub fn says_public(fields: &HeaderMap) -> bool {
+    is_public(&CacheControl::of(fields))
+}
+
 /// Whether the answer itself says that all may share it. One that says `private` too
 /// contradicts itself, and `s-maxage=0` shares nothing: then the narrower word counts, also
 /// where a rule lifts `private`.

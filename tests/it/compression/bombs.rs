@@ -39,7 +39,9 @@ async fn growth(larder: &LarderProcess) -> (u64, u64) {
     larder.get("/small").await;
     let before = larder.highest_resident();
     let mut client = larder.connect().await;
-    client.send_request("GET", "/bomb", &[], b"").await;
+    client
+        .send_request("GET", "/bomb", &[("Accept-Encoding", "identity")], b"")
+        .await;
     client.head().await;
     let mut got = 0;
     while let Ok(Some(piece)) = client.piece().await {

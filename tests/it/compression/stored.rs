@@ -1,8 +1,9 @@
 //! What is stored.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{JSON, RULES, decode, decoded, encode, text, varies};
+use super::{JSON, RULES, decoded, encode, text, varies};
 use crate::support::{Answer, Gate, Step, TestLarder, TestOrigin};
 use larder::fields::coding::Coding;
 
@@ -349,12 +350,150 @@ async fn codings_count_against_the_memory_budget() {
             let answer = larder
                 .get_with(&format!("/{n}"), &[("Accept-Encoding", accepts)])
                 .await;
-            assert_eq!(
-                decode(Coding::of_word(accepts.as_bytes()).unwrap(), &answer.content).len(),
-                plain
-            );
+            assert_eq!(decoded(&answer).len(), plain);
         }
         let bytes = larder.metric("larder_memory_bytes", &[]).await;
         assert!(bytes <= 8.0 * 1024.0 * 1024.0, "{bytes}");
     }
+}
+
+/// Everyone asks at once for codings of small answers, which are made where they are asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_is_answered_with_less_than_all_of_a_small_coding() {
+    let origin = TestOrigin::start().await;
+    origin.on("/*", |_| Answer::ok(text(8000)).field(JSON.0, JSON.1));
+    let larder = Arc::new(TestLarder::start(RULES, &origin).await);
+    let content = text(8000);
+    for n in 0..150 {
+        let path = format!("/{n}");
+        larder.get(&path).await;
+        let asked = (0..8).map(|_| {
+            let (larder, path) = (larder.clone(), path.clone());
+            tokio::spawn(async move { larder.get_with(&path, &[("Accept-Encoding", "br")]).await })
+        });
+        for answer in asked.collect::<Vec<_>>() {
+            assert!(decoded(&answer.await.unwrap()) == content, "{path}");
+        }
+    }
+}
+
+/// A coding that is made while the answer is validated is no reason to keep what may not be kept.
+#[tokio::test]
+async fn what_a_validation_forbids_to_keep_goes_with_its_codings() {
+    let origin = TestOrigin::start().await;
+    let gate = Gate::shut();
+    let held = gate.clone();
+    origin.on("/list", move |seen| match seen.before {
+        0 => Answer::ok(text(100_000))
+            .field(JSON.0, JSON.1)
+            .field("ETag", "\"v1\"")
+            .field("Cache-Control", "max-age=10, stale-while-revalidate=600"),
+        1 => Answer::status(304)
+            .field("Cache-Control", "private, no-store")
+            .first(Step::Wait(held.clone())),
+        _ => Answer::ok("other").field("Cache-Control", "no-store"),
+    });
+    let larder = TestLarder::start("", &origin).await;
+    larder.get("/list").await;
+    larder.advance(Duration::from_secs(11));
+    // Stale, and coded now, while the validation waits.
+    for _ in 0..2 {
+        let stale = larder.get_with("/list", &[("Accept-Encoding", "gzip")]).await;
+        assert_eq!(decoded(&stale).len(), 100_000);
+    }
+    larder
+        .until("a coding", async |larder| {
+            larder
+                .metric("larder_compression_jobs_total", &[("coding", "gzip")])
+                .await
+                == 1.0
+        })
+        .await;
+    gate.open();
+    larder
+        .until("the answer gone", async |larder| {
+            larder.metric("larder_memory_entries", &[]).await == 0.0
+        })
+        .await;
+    assert_eq!(larder.get("/list").await.text(), "other");
+}
+
+/// Clients that ask for a coding and leave count as clients that have left.
+#[tokio::test]
+async fn codings_that_nobody_awaits_take_no_place_from_others() {
+    let origin = TestOrigin::start().await;
+    let gate = Gate::shut();
+    let held = gate.clone();
+    origin.on("/slow/*", move |_| {
+        Answer::status(200)
+            .field(JSON.0, JSON.1)
+            .chunk(text(2000))
+            .wait(&held)
+            .chunk(text(2000))
+    });
+    origin.on("/fast", |_| Answer::ok("here"));
+    let rules = format!(
+        "origin: {{ url: {}, max_connections: 4, response_timeout: 20s }}\n{RULES}",
+        origin.url()
+    );
+    let larder = TestLarder::before(&origin.url(), &rules).await;
+    for n in 0..4 {
+        let mut client = larder.connect().await;
+        client
+            .send_request("GET", &format!("/slow/{n}"), &[("Accept-Encoding", "gzip")], b"")
+            .await;
+        client.head().await;
+        client.reset();
+    }
+    assert_eq!(larder.get("/fast").await.text(), "here");
+    gate.open();
+}
+
+#[tokio::test]
+async fn a_head_says_what_a_get_would_and_a_cookie_is_no_part_of_a_coding() {
+    let origin = TestOrigin::start().await;
+    // Text by its name alone: no coding makes it shorter.
+    let noise: Vec<u8> = (0..2000_u64)
+        .flat_map(|n| {
+            n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .rotate_left(23)
+                .wrapping_mul(n | 1)
+                .to_le_bytes()
+        })
+        .collect();
+    origin.on("/noise", move |_| {
+        Answer::ok(noise.clone())
+            .field("Content-Type", "text/plain")
+            .field("ETag", "\"r\"")
+    });
+    origin.on("/cookie", |_| {
+        Answer::ok(text(9000))
+            .field(JSON.0, JSON.1)
+            .field("Set-Cookie", "sid=1")
+    });
+    let larder = TestLarder::start(
+        "rules:\n  - { match: 'GET /**', ttl: 1h, set_cookie: strip }\n",
+        &origin,
+    )
+    .await;
+    let gzip = [("Accept-Encoding", "gzip")];
+    larder.get("/noise").await;
+    larder.get_with("/noise", &gzip).await;
+    larder
+        .until("GET and HEAD that agree", async |larder| {
+            let get = larder.get_with("/noise", &gzip).await;
+            let head = larder.request("HEAD", "/noise", &gzip, b"").await;
+            get.field("etag") == Some("\"r\"") && head.field("etag") == Some("\"r\"")
+        })
+        .await;
+    let leader = larder.get_with("/cookie", &gzip).await;
+    assert_eq!(
+        (leader.field("set-cookie"), leader.field("content-encoding")),
+        (Some("sid=1"), None)
+    );
+    let other = larder.get_with("/cookie", &gzip).await;
+    assert_eq!(
+        (other.field("set-cookie"), other.field("content-encoding")),
+        (None, Some("gzip"))
+    );
 }
