@@ -66,6 +66,7 @@ fn facts() -> RequestFacts {
         credentials: CredentialState::Absent,
         authorization: false,
         any_credential: false,
+        credential_fields: 0,
         no_store: false,
     }
 }

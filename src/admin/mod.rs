@@ -1,12 +1,13 @@
-//! The admin port: health, metrics, statistics and purge, on a listener of its own.
+//! The admin port: health, metrics, statistics, purge and reload, on a listener of its own.
 //!
-//! `/livez`, `/readyz` and `/metrics` are open; `/stats` and `/purge` need the token, or a caller
-//! on this machine where none is set. Nothing here knows stores or logs: [`AdminState`] brings
+//! `/livez`, `/readyz` and `/metrics` are open; `/stats`, `/purge` and `/reload` need the token, or a
+//! caller on this machine where none is set. Nothing here knows stores or logs: [`AdminState`] brings
 //! the few things to ask.
 
 mod guard;
 mod problem;
 mod purge;
+mod reload;
 mod routes;
 mod seats;
 mod serve;
@@ -17,10 +18,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use arc_swap::ArcSwapOption;
+
 use crate::config::Secret;
 use crate::telemetry::{Metrics, Snapshot};
 
 pub use purge::{PurgeError, PurgePath, PurgeReceipt, PurgeRequest, ReceiptPod, ReceiptPosition};
+pub use reload::{ReloadReceipt, ReloadRefusal, Reloaded};
 pub use serve::serve;
 
 /// Answers a purge: resolves when its event is in the log, and, if asked for, counted.
@@ -30,11 +34,15 @@ pub type Purge = Arc<
         + Sync,
 >;
 
+/// Has the configuration read again, and says what came of it.
+pub type Reload = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Arc<Reloaded>> + Send>> + Send + Sync>;
+
 /// What the admin port asks of the running Larder; cheap to clone.
 #[derive(Clone)]
 pub struct AdminState {
-    /// The bearer token; without one only callers on this machine see `/stats` and `/purge`.
-    pub token: Option<Secret>,
+    /// The bearer token; without one only callers on this machine see what is guarded. A reload may
+    /// change it.
+    pub token: Arc<ArcSwapOption<Secret>>,
     /// Whether clients should be sent here; cleared when a drain begins.
     pub ready: Arc<AtomicBool>,
     /// What was counted.
@@ -43,12 +51,16 @@ pub struct AdminState {
     pub snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
     /// Purges.
     pub purge: Purge,
+    /// Reloads.
+    pub reload: Reload,
+    /// Why the configuration as last read is not in force, for `/readyz`; `None`: it is.
+    pub refused: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 impl std::fmt::Debug for AdminState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AdminState")
-            .field("token", &self.token)
+            .field("token", &self.token.load())
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// An error as its caller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(super) struct Problem {
     pub(super) status: StatusCode,
     /// What went wrong this time and what to do about it.
     pub(super) detail: String,
+    /// Members of its own.
+    more: Vec<(&'static str, String)>,
 }
 
 impl Problem {
@@ -19,19 +21,29 @@ impl Problem {
         Self {
             status,
             detail: detail.into(),
+            more: Vec::new(),
         }
+    }
+
+    /// The same with one member more.
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.more.push((name, value.into()));
+        self
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": title,
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
+        for (name, value) in self.more {
+            body[name] = Value::String(value);
+        }
         let mut response = Response::new(Body::from(format!("{body}\n")));
         *response.status_mut() = self.status;
         let fields = response.headers_mut();

@@ -26,6 +26,7 @@ pub(super) fn router(state: AdminState) -> Router {
     let guarded = Router::new()
         .route("/stats", get(statistics))
         .route("/purge", post(purge))
+        .route("/reload", post(reload))
         .route_layer(from_fn_with_state(state.clone(), admitted));
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
@@ -45,7 +46,7 @@ async fn admitted(
     next: Next,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    match guard::admit(state.token.as_ref(), ends, &parts) {
+    match guard::admit(state.token.load().as_deref(), ends, &parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => problem.into_response(),
     }
@@ -65,7 +66,12 @@ async fn never_stored(request: Request, next: Next) -> Response {
 
 async fn ready(State(state): State<AdminState>) -> Response {
     if state.ready.load(Ordering::Relaxed) {
-        return answer(StatusCode::OK, &json!({ "ready": true }));
+        // What is in force answers requests as well as before.
+        let said = match (state.refused)() {
+            None => json!({ "ready": true }),
+            Some(detail) => json!({ "ready": true, "detail": detail }),
+        };
+        return answer(StatusCode::OK, &said);
     }
     answer(
         StatusCode::SERVICE_UNAVAILABLE,
@@ -99,6 +105,11 @@ async fn purge(State(state): State<AdminState>, body: Body) -> Result<Response, 
     }
 }
 
+async fn reload(State(state): State<AdminState>) -> Result<Response, Problem> {
+    let said = (state.reload)().await.answer()?;
+    Ok(answer(StatusCode::OK, &said))
+}
+
 fn status(error: &PurgeError) -> StatusCode {
     match error {
         PurgeError::Pattern { .. } => StatusCode::BAD_REQUEST,
@@ -123,14 +134,14 @@ async fn content(body: Body) -> Result<bytes::Bytes, Problem> {
 async fn nothing_here() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        "this port has /livez, /readyz, /metrics, /stats and POST /purge",
+        "this port has /livez, /readyz, /metrics, /stats, POST /purge and POST /reload",
     )
 }
 
 async fn wrong_method() -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "purge by POST, ask for everything else by GET",
+        "purge and reload by POST, ask for everything else by GET",
     )
 }
 

@@ -6,12 +6,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::config::{Changes, RuleChanges};
 use crate::tasks::Tasks;
 use crate::telemetry::{Source, Strength};
 
 struct Port {
     address: std::net::SocketAddr,
     ready: Arc<AtomicBool>,
+    /// What the next reload comes to.
+    reloaded: Arc<Mutex<Reloaded>>,
+    refused: Arc<Mutex<Option<String>>>,
     purged: Arc<Mutex<Vec<PurgeRequest>>>,
     tasks: Tasks,
     end: oneshot::Sender<()>,
@@ -21,9 +25,12 @@ async fn port(token: Option<&str>) -> Port {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (ready, purged) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
-    let metrics = Arc::new(Metrics::new(&[], 200));
+    let metrics = Arc::new(Metrics::new(0));
     metrics.invalidated(Source::Purge, Strength::Hard);
     let seen = purged.clone();
+    let reloaded = Arc::new(Mutex::new(Reloaded::NothingToRead));
+    let refused = Arc::new(Mutex::new(None));
+    let (reloading, refusing) = (reloaded.clone(), refused.clone());
     let purge: Purge = Arc::new(move |request| {
         seen.lock().unwrap().push(request.clone());
         Box::pin(async move {
@@ -46,11 +53,18 @@ async fn port(token: Option<&str>) -> Port {
         })
     });
     let state = AdminState {
-        token: token.map(|token| Secret(token.to_owned())),
+        token: Arc::new(ArcSwapOption::from(
+            token.map(|token| Arc::new(Secret(token.to_owned()))),
+        )),
         ready: ready.clone(),
         metrics,
         snapshot: Arc::new(Snapshot::default),
         purge,
+        reload: Arc::new(move || {
+            let reloaded = Arc::new(reloading.lock().unwrap().clone());
+            Box::pin(async move { reloaded })
+        }),
+        refused: Arc::new(move || refusing.lock().unwrap().clone()),
     };
     let (end, ended) = oneshot::channel();
     let tasks = Tasks::new();
@@ -60,6 +74,8 @@ async fn port(token: Option<&str>) -> Port {
     Port {
         address,
         ready,
+        reloaded,
+        refused,
         purged,
         tasks,
         end,
@@ -85,8 +101,12 @@ async fn get(port: &Port, path: &str) -> String {
 }
 
 async fn post_purge(port: &Port, fields: &str, content: &str) -> String {
+    post(port, "/purge", fields, content).await
+}
+
+async fn post(port: &Port, path: &str, fields: &str, content: &str) -> String {
     let length = content.len();
-    let head = "POST /purge HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     exchange(
         port,
         &format!("{head}{fields}Content-Length: {length}\r\n\r\n{content}"),
@@ -142,6 +162,72 @@ async fn stats_and_purge_need_the_token_where_one_is_set() {
     assert_eq!(
         status(&post_purge(&port, &fields, "{\"all\": true}").await),
         "200"
+    );
+}
+
+#[tokio::test]
+async fn a_reload_is_guarded_as_a_purge_is_and_answered_with_what_changed() {
+    let port = port(Some("s3cret")).await;
+    let receipt = ReloadReceipt {
+        applied: true,
+        hash: "00ff".into(),
+        changes: Changes {
+            rules: RuleChanges {
+                added: vec!["new".into()],
+                ..RuleChanges::default()
+            },
+            settings: vec!["log.level"],
+            needs_restart: vec!["store.memory"],
+        },
+        warnings: vec!["odd".into()],
+    };
+    *port.reloaded.lock().unwrap() = Reloaded::InForce(Box::new(receipt));
+    assert_eq!(status(&post(&port, "/reload", JSON, "{}").await), "401");
+    let token = "Authorization: Bearer s3cret\r\n";
+    assert_eq!(status(&post(&port, "/reload", token, "{}").await), "415");
+    let fields = format!("{JSON}{token}");
+    let answer = post(&port, "/reload", &fields, "{}").await;
+    assert_eq!(status(&answer), "200");
+    assert_eq!(
+        content(&answer),
+        serde_json::json!({
+            "result": "applied",
+            "config_hash": "00ff",
+            "rules": { "added": ["new"], "removed": [], "changed": [] },
+            "settings": ["log.level"],
+            "needs_restart": ["store.memory"],
+            "warnings": ["odd"],
+        })
+    );
+    *port.reloaded.lock().unwrap() = Reloaded::Refused(ReloadRefusal {
+        detail: "in short".into(),
+        report: "in full".into(),
+    });
+    let answer = post(&port, "/reload", &fields, "").await;
+    assert_eq!(status(&answer), "422");
+    let problem = content(&answer);
+    assert_eq!(
+        (&problem["detail"], &problem["report"], &problem["result"]),
+        (&"in short".into(), &"in full".into(), &"refused".into())
+    );
+    *port.reloaded.lock().unwrap() = Reloaded::NothingToRead;
+    assert_eq!(status(&post(&port, "/reload", &fields, "").await), "409");
+    assert_eq!(status(&get(&port, "/reload").await), "405");
+}
+
+#[tokio::test]
+async fn a_refused_configuration_shows_in_readiness_and_changes_it_not() {
+    let port = port(None).await;
+    assert_eq!(
+        content(&get(&port, "/readyz").await),
+        serde_json::json!({ "ready": true })
+    );
+    *port.refused.lock().unwrap() = Some("refused".into());
+    let ready = get(&port, "/readyz").await;
+    assert_eq!(status(&ready), "200");
+    assert_eq!(
+        content(&ready),
+        serde_json::json!({ "ready": true, "detail": "refused" })
     );
 }
 

@@ -4,20 +4,24 @@
 //! port that is taken is an error of the start, not of some later moment.
 
 mod fleet;
+mod live;
 mod purge;
+mod reload;
 
+use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::admin::{self, AdminState};
 use crate::clock::{Clock, Now};
-use crate::config::{Address, Config, Listen};
+use crate::config::{Address, Changes, Config, Listen};
 use crate::fields::via::Pseudonym;
 use crate::invalidation::Log;
 use crate::origin::{Connect, Origin, Sockets};
@@ -27,8 +31,11 @@ use crate::redis::Dial;
 use crate::server::{self, Door, Secured, Server, Transport};
 use crate::store::{Memory, RedisTier};
 use crate::tasks::Tasks;
-use crate::telemetry::{AccessLogger, Metrics, RedisFigures, Sink, Snapshot};
+use crate::telemetry::{AccessLogger, LogError, LogLevel, Metrics, RedisFigures, Sink, Snapshot};
 use fleet::{Fleet, FleetParts};
+use live::Live;
+
+pub use reload::{FirstRead, Reloader, Trigger};
 
 /// How long a drain waits, beyond its own time, for a shared log to take this pod's last events.
 const LAST_EVENTS: Duration = Duration::from_secs(1);
@@ -45,10 +52,14 @@ pub struct Options {
     pub access_log: Sink,
     /// How many access-log lines were dropped so far.
     pub log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Where the configuration came from, to be read again; `None`: it is never.
+    pub first_read: Option<FirstRead>,
+    /// Changes the level of the program's log.
+    pub log_level: LogLevel,
 }
 
 impl Default for Options {
-    /// The system's clock, TCP, and no access log.
+    /// The system's clock, TCP, no access log, and no file to read again.
     fn default() -> Self {
         Self {
             clock: Clock::system(),
@@ -56,6 +67,8 @@ impl Default for Options {
             redis: None,
             access_log: Arc::new(|_line| {}),
             log_dropped: Arc::new(|| 0),
+            first_read: None,
+            log_level: LogLevel::default(),
         }
     }
 }
@@ -101,7 +114,7 @@ pub struct App {
     draining: watch::Sender<bool>,
     /// Set at the very end: the admin port closes.
     ended: watch::Sender<bool>,
-    drain_timeout: Duration,
+    reloader: Reloader,
     started: Now,
     log_dropped: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
@@ -160,13 +173,17 @@ impl App {
             redis: dial,
             access_log,
             log_dropped,
+            first_read,
+            log_level,
         } = options;
         let tasks = Tasks::new();
         let connect = connect.unwrap_or_else(|| Arc::new(Sockets::new(&config.origin)));
         let origin = Origin::new(&config.origin, connect, clock.clone(), tasks.clone());
-        let metrics = Arc::new(Metrics::new(config.rules.rules(), config.metric_rules));
-        let access = Arc::new(AccessLogger::new(&config.log, access_log));
-        let (limits, drain_timeout) = (config.limits.clone(), config.drain_timeout);
+        let labelled = config.rules.rules().len().min(config.metric_rules);
+        let metrics = Arc::new(Metrics::new(labelled));
+        let access = Arc::new(AccessLogger::new(config.log.format, access_log));
+        let limits = config.limits.clone();
+        let token = config.admin_token.clone().map(Arc::new);
         let (memory, name) = (Memory::new(config.store, limits.variants), pseudonym()?);
         let fleet = Fleet::start(FleetParts {
             settings: config.redis.as_ref(),
@@ -192,7 +209,17 @@ impl App {
         proxy.heed_other_rules();
         let server = Server::new(proxy.clone(), limits, clock.clone(), tasks.clone());
         tasks.detach(metrics.clone().keep_up());
+        let live = Live {
+            proxy: proxy.clone(),
+            server: server.clone(),
+            origin: origin.clone(),
+            secured: listen.iter().map(|bound| bound.secured.clone()).collect(),
+            redis: fleet.shared.as_ref().map(|shared| shared.redis.clone()),
+            token: Arc::new(ArcSwapOption::from(token)),
+            log_level,
+        };
         Ok(App {
+            reloader: Reloader::new(live, first_read, clock.clone()),
             proxy,
             fleet,
             server,
@@ -207,7 +234,6 @@ impl App {
             ready: Arc::new(AtomicBool::new(true)),
             draining: watch::Sender::new(false),
             ended: watch::Sender::new(false),
-            drain_timeout,
         })
     }
 
@@ -219,20 +245,32 @@ impl App {
             .shared
             .as_ref()
             .map(|shared| shared.log_tasks.pods().clone());
+        let (reloading, refusing) = (self.reloader.clone(), self.reloader.clone());
         let state = AdminState {
-            token: self.proxy.config().admin_token.clone(),
+            token: self.reloader.live().token.clone(),
             ready: self.ready.clone(),
             metrics: self.metrics.clone(),
             snapshot: Arc::new(look),
             purge: Arc::new(move |request| Box::pin(purge::purge(purging.clone(), pods.clone(), request))),
+            reload: Arc::new(move || {
+                let reloader = reloading.clone();
+                Box::pin(async move { reloader.reload(Trigger::Request).await })
+            }),
+            refused: Arc::new(move || refusing.refused()),
         };
+        self.tasks.detach(admin::serve(listener, state, self.end()));
+        let watching = reload::watch(self.reloader.clone(), self.end());
+        self.tasks.detach(watching);
+        self
+    }
+
+    /// Resolves at the very end.
+    fn end(&self) -> impl Future<Output = ()> + use<> {
         let mut ended = self.ended.subscribe();
-        let until = async move {
+        async move {
             // An error means that the app itself is gone.
             drop(ended.wait_for(|ended| *ended).await);
-        };
-        self.tasks.detach(admin::serve(listener, state, until));
-        self
+        }
     }
 
     /// Where clients connect, as it was bound.
@@ -267,10 +305,11 @@ impl App {
     /// What looks at the present state.
     fn look(&self) -> impl Fn() -> Snapshot + Send + Sync + use<> {
         let (proxy, server, started) = (self.proxy.clone(), self.server.clone(), self.started);
-        let log_dropped = self.log_dropped.clone();
+        let (log_dropped, reloader) = (self.log_dropped.clone(), self.reloader.clone());
         move || Snapshot {
             client_connections: server.connections() as u64,
             log_dropped: log_dropped(),
+            reloads: reloader.figures(),
             ..proxy.snapshot(started)
         }
     }
@@ -295,15 +334,18 @@ impl App {
         self.fleet.shared.as_ref().map(|shared| &shared.tier)
     }
 
-    /// Puts other rules and other certificates in force. Where clients connect, limits, the origin and
-    /// the store stay as they are.
-    pub fn replace_config(&self, config: Config) {
-        for (bound, listen) in self.listen.iter().zip(&config.listen) {
-            if let (Some(secured), Some(tls)) = (&bound.secured, &listen.tls) {
-                secured.replace(tls);
-            }
-        }
-        self.proxy.replace_config(config);
+    /// Takes over another configuration as far as that goes while it runs, and says what changed and
+    /// what would need a restart.
+    ///
+    /// # Errors
+    /// The log cannot take its level; nothing was changed then.
+    pub fn take_over(&self, config: Config) -> Result<Changes, LogError> {
+        self.reloader.live().take_over(config)
+    }
+
+    /// What reads the configuration again.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// Serves one client connection over any transport.
@@ -317,7 +359,8 @@ impl App {
         self.ready.store(false, Ordering::Release);
         self.server.drain();
         self.draining.send_replace(true);
-        let drained = self.server.drained(self.drain_timeout).await;
+        let limit = self.proxy.config().drain_timeout;
+        let drained = self.server.drained(limit).await;
         self.origin.close_idle();
         if let Some(shared) = &self.fleet.shared {
             shared.end(&self.fleet.log, LAST_EVENTS).await;

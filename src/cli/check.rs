@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::file;
 use super::front::in_one_line;
-use crate::config::{Config, Loaded, Overrides, load};
+use crate::config::{Config, Loaded, Overrides, Source, load};
 
 /// Checks a file as `serve` would read it, environment included: what to print, and the exit
 /// code.
@@ -17,9 +16,9 @@ use crate::config::{Config, Loaded, Overrides, load};
 /// | 1 | valid, with warnings |
 /// | 2 | not valid, or not readable |
 pub fn check(path: &Path, env: &BTreeMap<String, String>) -> (String, u8) {
-    let source = match file::read(path) {
+    let source = match Source::read(path) {
         Ok(source) => source,
-        Err(error) => return (file::explain(path, &error), 2),
+        Err(problems) => return (problems.render(false), 2),
     };
     let name = source.name.clone();
     match load(Some(source), env, &Overrides::default()) {

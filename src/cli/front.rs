@@ -4,18 +4,43 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use crate::app::{App, Options};
+use crate::app::{App, FirstRead, Options, Trigger};
 use crate::config::{Address, Config};
-use crate::telemetry::StreamSink;
+use crate::telemetry::{LogLevel, StreamSink};
 
 /// Why Larder did not start.
 pub type StartFailure = Box<dyn std::error::Error + Send + Sync>;
 
+/// What is brought up.
+#[derive(Debug)]
+pub struct Launch {
+    /// The configuration.
+    pub config: Config,
+    /// Where it came from; `None`: it is never read again.
+    pub first_read: Option<FirstRead>,
+    /// Changes the level of the log.
+    pub log_level: LogLevel,
+}
+
+impl Launch {
+    /// A Larder that keeps the configuration it is given.
+    pub fn of(config: Config) -> Self {
+        Self {
+            config,
+            first_read: None,
+            log_level: LogLevel::default(),
+        }
+    }
+}
+
 /// Brings a Larder up.
-pub type Start = fn(Config) -> Pin<Box<dyn Future<Output = Result<Front, StartFailure>> + Send>>;
+pub type Start = fn(Launch) -> Pin<Box<dyn Future<Output = Result<Front, StartFailure>> + Send>>;
 
 /// Stops accepting and waits for what is under way: `true` when all of it ended in time.
 pub type Drain = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send>;
+
+/// Has the configuration read again; resolves when that has been done.
+pub type Reload = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 /// A running Larder as commands see it.
 pub struct Front {
@@ -23,6 +48,8 @@ pub struct Front {
     pub listen: Vec<Address>,
     /// The admin port.
     pub admin: SocketAddr,
+    /// Reads its configuration again.
+    pub reload: Reload,
     /// Ends it.
     pub drain: Drain,
 }
@@ -54,16 +81,23 @@ impl std::fmt::Debug for Front {
 }
 
 /// Brings up the real one, its access log on standard output.
-pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Front, StartFailure>> + Send>> {
+pub fn start(launch: Launch) -> Pin<Box<dyn Future<Output = Result<Front, StartFailure>> + Send>> {
     Box::pin(async move {
         let log = StreamSink::stdout()?;
         let options = Options {
             access_log: log.sink,
             log_dropped: log.dropped,
+            first_read: launch.first_read,
+            log_level: launch.log_level,
             ..Options::default()
         };
-        let app = App::start(config, options).await?;
+        let app = App::start(launch.config, options).await?;
         let (listen, admin) = (app.listen_addresses(), app.admin_address());
+        let reloader = app.reloader().clone();
+        let reload: Reload = Box::new(move || {
+            let reloader = reloader.clone();
+            Box::pin(async move { drop(reloader.reload(Trigger::Signal).await) })
+        });
         let drain: Drain = Box::new(move || {
             Box::pin(async move {
                 let drained = app.drain().await;
@@ -72,6 +106,11 @@ pub fn start(config: Config) -> Pin<Box<dyn Future<Output = Result<Front, StartF
                 drained
             })
         });
-        Ok(Front { listen, admin, drain })
+        Ok(Front {
+            listen,
+            admin,
+            reload,
+            drain,
+        })
     })
 }

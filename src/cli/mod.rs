@@ -1,14 +1,15 @@
 //! The commands, one a file. None prints or exits: each hands back what to show and the exit
 //! code, or writes to what it is given.
 
+mod admin_port;
 pub mod check;
 pub mod client;
 pub mod completions;
 pub mod demo;
-mod file;
 mod front;
 pub mod man;
 pub mod purge;
+pub mod reload;
 mod runtime;
 pub mod serve;
 pub mod version;
@@ -20,7 +21,8 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser};
 
-pub use front::{Front, Start, StartFailure, start};
+pub use admin_port::AdminPort;
+pub use front::{Front, Launch, Start, StartFailure, start};
 
 use crate::config::SCHEMA;
 
@@ -81,6 +83,8 @@ enum Command {
     },
     /// Drop stored responses of a running Larder
     Purge(purge::PurgeArgs),
+    /// Have a running Larder read its configuration again: exit code 0 in force, 1 refused
+    Reload(reload::ReloadArgs),
     /// Try Larder in front of a slow sample shop
     Demo(demo::DemoArgs),
     /// Say which version this is, and how it was built
@@ -126,6 +130,7 @@ pub fn run(
             }
         }
         Command::Purge(args) => runtime::block_on(1, purge::purge(&args)),
+        Command::Reload(args) => runtime::block_on(1, reload::reload(&args)),
         Command::Demo(args) => runtime::block_on(2, demo::demo(&args, out, start)),
         Command::Version(args) => version::version(&args),
         Command::Schema => Output::ok(SCHEMA),

@@ -1,15 +1,12 @@
 //! `larder purge`: asks a running Larder's admin port to drop something, and shows the receipt.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Output;
-use super::client::{Client, ClientError, causes};
+use super::admin_port::AdminPort;
 
 /// How long the admin port may take; counting walks the whole memory tier.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,72 +39,24 @@ pub struct PurgeArgs {
     /// Wait until the pods that share a Redis have applied it, at most a second, and say which have
     #[arg(long)]
     pub pods: bool,
-    /// The admin port
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9321")]
-    pub admin: String,
-    /// File with the admin token
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub port: AdminPort,
 }
 
-/// Why there is no receipt.
-#[derive(Debug, thiserror::Error)]
-enum PurgeFailure {
-    #[error("cannot read the token file {}", path.display())]
-    Token { path: PathBuf, source: std::io::Error },
-    #[error("the token file {} holds no token: write the one word of `admin_token_file` into it", .0.display())]
-    NoToken(PathBuf),
-    #[error("cannot purge")]
-    Client(#[from] ClientError),
-}
+/// How messages begin.
+const COMMAND: &str = "larder purge";
 
 /// Purges. Exit code 0: done; 1: the admin port refused; 2: it was not reached, or something else
 /// answered.
 pub async fn purge(args: &PurgeArgs) -> Output {
-    match ask(args).await {
+    match args.port.post("/purge", &content(args), TIMEOUT).await {
         Ok(answer) if answer.status() == StatusCode::OK => match receipt(answer.body()) {
             Some((receipt, aside)) => Output::ok(receipt).with_aside(aside),
-            None => Output::failed(
-                2,
-                format!(
-                    "larder purge: what answers at {} is not the admin port of a Larder: nothing was purged\n",
-                    args.admin
-                ),
-            ),
+            None => args.port.foreign(COMMAND, "nothing was purged"),
         },
-        Ok(answer) => Output::failed(1, refusal(&answer, args)),
-        Err(failure) => {
-            let fix = match &failure {
-                PurgeFailure::Client(ClientError::Connect { .. }) => {
-                    "\n = fix: look whether Larder runs, and name its admin port with --admin URL"
-                }
-                _ => "",
-            };
-            Output::failed(2, format!("larder purge: {}{fix}\n", causes(&failure)))
-        }
-    }
-}
-
-async fn ask(args: &PurgeArgs) -> Result<Response<Bytes>, PurgeFailure> {
-    let mut request = Request::post("/purge").header(header::CONTENT_TYPE, "application/json");
-    if let Some(path) = &args.token_file {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token(path)?));
-    }
-    let no_token = |_| PurgeFailure::NoToken(args.token_file.clone().unwrap_or_default());
-    let request = request
-        .body(Full::from(content(args).to_string()))
-        .map_err(no_token)?;
-    Ok(Client::new(&args.admin, TIMEOUT)?.send(request).await?)
-}
-
-fn token(path: &Path) -> Result<String, PurgeFailure> {
-    let text = std::fs::read_to_string(path).map_err(|source| PurgeFailure::Token {
-        path: path.to_owned(),
-        source,
-    })?;
-    match text.trim() {
-        "" => Err(PurgeFailure::NoToken(path.to_owned())),
-        token => Ok(token.to_owned()),
+        Ok(answer) => args.port.refused(COMMAND, &answer),
+        Err(failure) => args.port.unasked(COMMAND, &failure),
     }
 }
 
@@ -160,29 +109,6 @@ fn applied(pods: &[Value]) -> String {
         [one] => format!("{counted}; {one} has not yet"),
         more => format!("{counted}; {} have not yet", more.join(", ")),
     }
-}
-
-fn refusal(answer: &Response<Bytes>, args: &PurgeArgs) -> String {
-    let problem: Option<Value> = serde_json::from_slice(answer.body()).ok();
-    let detail = problem
-        .as_ref()
-        .and_then(|problem| problem.get("detail")?.as_str());
-    if let (StatusCode::UNAUTHORIZED, Some(file)) = (answer.status(), &args.token_file) {
-        return format!(
-            "larder purge: {}: the token in {} is not the one that Larder read from `admin_token_file` when it started\n",
-            answer.status(),
-            file.display()
-        );
-    }
-    let hint = match answer.status() {
-        StatusCode::UNAUTHORIZED => "; `--token-file FILE` does that",
-        _ => "",
-    };
-    format!(
-        "larder purge: {}: {}{hint}\n",
-        answer.status(),
-        detail.unwrap_or("the answer is not of a Larder's admin port")
-    )
 }
 
 #[cfg(test)]

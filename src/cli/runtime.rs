@@ -48,6 +48,21 @@ impl Signals {
     }
 }
 
+/// SIGHUP.
+pub(super) struct Hangups(tokio::signal::unix::Signal);
+
+impl Hangups {
+    /// From now on the signal is counted instead of ending the process.
+    pub(super) fn listen() -> std::io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for one. However many come while nobody waits, they are one.
+    pub(super) async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 /// Waits for `first`, then for `drain`, or for `second` if that comes before: `true` when
 /// everything ended in time.
 pub(super) async fn until_drained<D: Future<Output = bool>>(

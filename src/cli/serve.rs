@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::client::causes;
-use super::file;
 use super::front::in_one_line;
-use super::runtime::{Signals, block_on, until_drained};
-use super::{Front, Output, Start};
-use crate::config::{self, Config, Overrides, Source};
+use super::runtime::{Hangups, Signals, block_on, until_drained};
+use super::{Front, Launch, Output, Start};
+use crate::app::FirstRead;
+use crate::config::{Config, Loaded, Overrides, Reading, Sources};
 use crate::telemetry;
 use crate::version::{UNKNOWN, VERSION, commit};
-
-/// Read where neither flag nor environment names a file, if it exists.
-const DEFAULT_FILE: &str = "larder.yaml";
 
 /// Flags of `larder serve`; each wins over the environment and the file.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -86,42 +83,49 @@ impl ServeArgs {
 /// Serves until a signal comes. Exit code 0: everything under way ended in time; 1: not, or a
 /// second signal came; 2: it did not start.
 pub fn serve(args: &ServeArgs, env: &BTreeMap<String, String>, start: Start) -> Output {
-    let source = match source(args, env) {
-        Ok(source) => source,
-        Err(output) => return output,
-    };
-    let loaded = match config::load(source, env, &args.overrides()) {
+    let sources = Sources::new(args.config.clone(), env, args.overrides());
+    let Reading {
+        result,
+        files,
+        written,
+    } = sources.read();
+    let Loaded { config, warnings } = match result {
         Ok(loaded) => loaded,
         Err(problems) => return Output::failed(2, problems.render(false)),
     };
     // Until the very end, so that the last lines leave.
-    let _log = match telemetry::init(&loaded.config.log) {
+    let log = match telemetry::init(&config.log) {
         Ok(log) => log,
         Err(error) => return Output::failed(2, format!("larder serve: {}\n", causes(&error))),
     };
-    for warning in &loaded.warnings {
-        // In one line: a picture with a caret is for `larder check`, not for a log collector.
-        tracing::warn!(
-            at = warning.place(),
-            why = warning.cause,
-            fix = warning.fix,
-            "configuration: {}",
-            warning.title
-        );
-    }
-    block_on(loaded.config.workers, live(loaded.config, start))
+    warnings.iter().for_each(telemetry::warn_of);
+    let workers = config.workers;
+    let launch = Launch {
+        config,
+        first_read: Some(FirstRead {
+            sources,
+            files,
+            written,
+            warnings,
+        }),
+        log_level: log.level.clone(),
+    };
+    block_on(workers, live(launch, start))
 }
 
 /// From start to drain.
-async fn live(config: Config, start: Start) -> Output {
+async fn live(launch: Launch, start: Start) -> Output {
     let failed = |error: String| Output::failed(2, format!("larder serve: {error}\n"));
     // Before the start: a signal that comes meanwhile must find someone listening.
-    let (mut first, mut second) = match (Signals::listen(), Signals::listen()) {
-        (Ok(first), Ok(second)) => (first, second),
-        (Err(error), _) | (_, Err(error)) => return failed(format!("cannot listen for signals: {error}")),
+    let listened = (Signals::listen(), Signals::listen(), Hangups::listen());
+    let (mut first, mut second, mut hangups) = match listened {
+        (Ok(first), Ok(second), Ok(hangups)) => (first, second, hangups),
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+            return failed(format!("cannot listen for signals: {error}"));
+        }
     };
-    let facts = Facts::of(&config);
-    let front = match start(config).await {
+    let facts = Facts::of(&launch.config);
+    let front = match start(launch).await {
         Ok(front) => front,
         Err(error) => return failed(causes(error.as_ref())),
     };
@@ -131,7 +135,17 @@ async fn live(config: Config, start: Start) -> Output {
         second.next().await;
         second.next().await
     };
-    if until_drained(first.next(), front.drain, again).await {
+    let reloads = async {
+        loop {
+            hangups.next().await;
+            (front.reload)().await;
+        }
+    };
+    let drained = tokio::select! {
+        drained = until_drained(first.next(), front.drain, again) => drained,
+        () = reloads => false,
+    };
+    if drained {
         Output::ok("")
     } else {
         Output::failed(1, "")
@@ -176,64 +190,6 @@ impl Facts {
             version = VERSION,
             commit = commit().unwrap_or(UNKNOWN),
             "larder is up",
-        );
-    }
-}
-
-/// The configuration's text: of the file that a flag or the environment names, else of
-/// `./larder.yaml` if that exists.
-fn source(args: &ServeArgs, env: &BTreeMap<String, String>) -> Result<Option<Source>, Output> {
-    let named = args.config.clone().or_else(|| {
-        env.get("LARDER_CONFIG")
-            .filter(|name| !name.is_empty())
-            .map(PathBuf::from)
-    });
-    let (path, required) = match named {
-        Some(path) => (path, true),
-        None => (PathBuf::from(DEFAULT_FILE), false),
-    };
-    match file::read(&path) {
-        Ok(source) => Ok(Some(source)),
-        Err(error) if !required && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Output::failed(2, file::explain(&path, &error))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    #[test]
-    fn a_flag_names_the_file_before_the_environment_does() {
-        let file = |text: &str| {
-            let mut file = tempfile::NamedTempFile::new().unwrap();
-            write!(file, "{text}").unwrap();
-            file
-        };
-        let (by_flag, by_env) = (file("flag"), file("env"));
-        let env = BTreeMap::from([("LARDER_CONFIG".to_owned(), by_env.path().display().to_string())]);
-        let args = ServeArgs {
-            config: Some(by_flag.path().to_owned()),
-            ..ServeArgs::default()
-        };
-        assert_eq!(source(&args, &env).unwrap().unwrap().text, "flag");
-        assert_eq!(source(&ServeArgs::default(), &env).unwrap().unwrap().text, "env");
-        assert_eq!(source(&ServeArgs::default(), &BTreeMap::new()), Ok(None));
-    }
-
-    #[test]
-    fn a_named_file_that_is_not_there_is_an_error() {
-        let args = ServeArgs {
-            config: Some("/nowhere/larder.yaml".into()),
-            ..ServeArgs::default()
-        };
-        let output = source(&args, &BTreeMap::new()).unwrap_err();
-        assert_eq!(output.code, 2);
-        assert!(
-            output.text.contains("cannot read /nowhere/larder.yaml: "),
-            "{output:?}"
         );
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::report::Report;
+use super::seen::SeenFile;
 use super::source::Spanned;
 
 /// The text of a file. A path in the configuration is relative to its directory; one from a flag
@@ -17,7 +18,9 @@ pub(super) fn read(
         Some(directory) => directory.join(&written.value),
         None => written.value.clone().into(),
     };
-    match std::fs::read_to_string(&path) {
+    let (seen, text) = SeenFile::read(path.clone());
+    report.saw(seen);
+    match text {
         Ok(text) => Some(text),
         Err(error) => {
             let problem = report.error(&written.place, format!("{of} cannot be read"));

@@ -5,6 +5,7 @@
 //! what comes from outside, `raw` the language's keys, `resolve` what they mean together,
 //! `warnings` what is probably not meant. Each step notes problems in one `report` and goes on.
 
+mod changes;
 mod duration;
 mod files;
 mod foreign;
@@ -20,10 +21,12 @@ mod redis;
 mod report;
 mod resolve;
 mod schema;
+mod seen;
 mod settings;
 mod similar;
 mod size;
 mod source;
+mod sources;
 mod tls;
 mod token;
 mod tree;
@@ -39,11 +42,14 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use changes::{Changes, RuleChanges};
 pub use machine::Machine;
 pub use model::*;
 pub use problem::{Excerpt, Problem, Problems, Severity};
 pub use schema::SCHEMA;
+pub use seen::SeenFile;
 pub use source::Source;
+pub use sources::{InForce, Reading, Sources};
 
 /// Settings given as flags; each wins over the environment, which wins over the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,17 +105,31 @@ pub fn load_on(
     env: &BTreeMap<String, String>,
     flags: &Overrides,
 ) -> Result<Loaded, Problems> {
+    load_noting(machine, None, source, env, flags).0
+}
+
+/// As [`load_on`], with the files that the configuration names. `running` is the memory tier of a
+/// Larder that runs already, which rules get their bounds from.
+fn load_noting(
+    machine: Machine,
+    running: Option<Store>,
+    source: Option<Source>,
+    env: &BTreeMap<String, String>,
+    flags: &Overrides,
+) -> (Result<Loaded, Problems>, Vec<SeenFile>) {
     let source = source.map(Arc::new);
     let mut report = report::Report::new(source.clone());
-    let config = read(machine, source.as_deref(), env, flags, &mut report);
+    let config = read((machine, running), source.as_deref(), env, flags, &mut report);
+    let files = report.take_files();
     if let (true, Some(source)) = (report.has_errors(), &source) {
         yaml_error::false_space(source, &mut report);
     }
     let (problems, warnings) = report.finish();
-    match config {
+    let result = match config {
         Some(config) if problems.0.is_empty() => Ok(Loaded { config, warnings }),
         _ => Err(problems),
-    }
+    };
+    (result, files)
 }
 
 /// As [`load_on`], on the machine this process runs on.
@@ -125,7 +145,7 @@ pub fn load(
 }
 
 fn read(
-    machine: Machine,
+    (machine, running): (Machine, Option<Store>),
     source: Option<&Source>,
     env: &BTreeMap<String, String>,
     flags: &Overrides,
@@ -179,6 +199,7 @@ fn read(
         &raw,
         resolve::Surroundings {
             machine,
+            running,
             admin_token,
             redis,
             listen_tls,

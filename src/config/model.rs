@@ -91,6 +91,14 @@ pub struct ListenerTls {
     pub config: Arc<rustls::ServerConfig>,
     /// What is told of its certificates, in their order.
     pub shown: Vec<Shown>,
+    /// Digest of what was read: the same for the same files.
+    pub digest: u64,
+}
+
+impl PartialEq for ListenerTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
 }
 
 /// What is told of a certificate.
@@ -115,8 +123,16 @@ impl std::fmt::Debug for ListenerTls {
 pub struct OriginTls {
     /// Roots, and the client certificate if any.
     pub config: Arc<rustls::ClientConfig>,
+    /// Digest of what was read: the same for the same files.
+    pub digest: u64,
     /// The name that the origin's certificate must be for.
     pub server_name: rustls::pki_types::ServerName<'static>,
+}
+
+impl PartialEq for OriginTls {
+    fn eq(&self, other: &Self) -> bool {
+        (self.digest, &self.server_name) == (other.digest, &other.server_name)
+    }
 }
 
 impl std::fmt::Debug for OriginTls {
@@ -138,7 +154,7 @@ impl std::fmt::Debug for Secret {
 }
 
 /// The origin and how patiently it is treated.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
     /// Host name or address, without brackets.
     pub host: String,
@@ -210,6 +226,16 @@ impl FieldSet {
                 .prefixes
                 .iter()
                 .any(|p| name.as_str().starts_with(p.as_str()))
+    }
+
+    /// A digest that sets of the same names share, in whatever order they were written.
+    pub fn digest(&self) -> u64 {
+        let exact = self.exact.iter().map(|name| name.as_str().to_owned());
+        let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix}*"));
+        let mut names: Vec<String> = exact.chain(prefixes).collect();
+        names.sort_unstable();
+        names.dedup();
+        xxhash_rust::xxh3::xxh3_64(names.join("\n").as_bytes())
     }
 }
 
@@ -308,7 +334,18 @@ impl std::fmt::Display for RedisAddress {
 
 /// How connections to Redis are secured: roots, and the client certificate if any, read and checked.
 #[derive(Clone)]
-pub struct RedisTls(pub Arc<rustls::ClientConfig>);
+pub struct RedisTls {
+    /// Made of what was read.
+    pub config: Arc<rustls::ClientConfig>,
+    /// Digest of what was read: the same for the same files.
+    pub digest: u64,
+}
+
+impl PartialEq for RedisTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
 
 impl std::fmt::Debug for RedisTls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -388,7 +425,7 @@ pub enum AccessLog {
 }
 
 /// One rule, every default filled in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     /// The user's name for it, or one made from its match.
     pub name: Arc<str>,
@@ -657,7 +694,7 @@ pub enum Collapse {
 }
 
 /// One item of a rule's `invalidate`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invalidate {
     /// Everything a rule stored.
     Rule(Arc<str>),

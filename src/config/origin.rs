@@ -39,7 +39,7 @@ pub(super) fn secured(
         }
         return None;
     }
-    let config = tls::client(origin.tls.as_ref(), PEER, &url.place, directory, report);
+    let client = tls::client(origin.tls.as_ref(), PEER, &url.place, directory, report);
     let named = origin.tls.as_ref().and_then(|tls| tls.server_name.as_ref());
     let (name, place) = match named {
         Some(named) => (named.value.clone(), &named.place),
@@ -54,10 +54,12 @@ pub(super) fn secured(
         problem.fix("write a DNS name or an IP address as `tls: { server_name: ... }`");
         return None;
     };
-    let mut config = Arc::unwrap_or_clone(config?);
+    let client = client?;
+    let mut config = Arc::unwrap_or_clone(client.config);
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     Some(OriginTls {
         config: Arc::new(config),
+        digest: client.digest,
         server_name,
     })
 }

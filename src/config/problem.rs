@@ -209,6 +209,19 @@ impl fmt::Display for Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
+    /// The one thing that is wrong, where it is no place in the file.
+    pub(crate) fn one(title: String, cause: Option<String>, fix: impl Into<String>) -> Problems {
+        Problems(vec![Problem {
+            severity: Severity::Error,
+            title,
+            at: None,
+            also: Vec::new(),
+            cause,
+            fix: Some(fix.into()),
+            order: 0,
+        }])
+    }
+
     /// All problems as text, with ANSI colours only if `colour`.
     pub fn render(&self, colour: bool) -> String {
         let all: Vec<String> = self.0.iter().map(|p| p.render(colour)).collect();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::hidden::{self, Extent};
 use super::problem::{Excerpt, Problem, Problems, Severity};
+use super::seen::SeenFile;
 use super::source::{Place, Source};
 
 /// Problems kept in full; a broken generated file may have a million.
@@ -25,6 +26,8 @@ pub(super) struct Report {
     /// Takes the problems past `KEPT`.
     spare: Problem,
     dropped: usize,
+    /// The other files that were looked at.
+    files: Vec<SeenFile>,
 }
 
 impl Report {
@@ -44,7 +47,18 @@ impl Report {
             problems: Vec::new(),
             spare: blank(),
             dropped: 0,
+            files: Vec::new(),
         }
+    }
+
+    /// Notes that a file was looked at.
+    pub fn saw(&mut self, file: SeenFile) {
+        self.files.push(file);
+    }
+
+    /// The other files that were looked at.
+    pub fn take_files(&mut self) -> Vec<SeenFile> {
+        std::mem::take(&mut self.files)
     }
 
     /// Keeps these bytes of the file out of every picture made from now on.

@@ -48,7 +48,9 @@ impl Inner {
                 None,
             ));
         }
-        let patience = request.response_timeout.unwrap_or(self.response_timeout);
+        let patience = request
+            .response_timeout
+            .unwrap_or_else(|| self.timeouts.response());
         let Some(slot) = self.slots.admit(patience).await else {
             return Err(OriginError::new(ErrorKind::Busy, Sent::Nothing, 0, None));
         };
@@ -168,7 +170,7 @@ impl Inner {
             let stream = self.slots.leave(slot, &self.pool.counts);
             (Claim::Stream(stream), None)
         } else {
-            let silence = patience.max(self.response_timeout).max(SHORTEST_SILENCE);
+            let silence = patience.max(self.timeouts.response()).max(SHORTEST_SILENCE);
             (Claim::Place { _slot: slot }, Some(silence))
         };
         let lease = Lease {

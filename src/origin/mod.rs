@@ -21,6 +21,7 @@ mod slots;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 mod upload;
 mod wire;
 
@@ -48,19 +49,26 @@ pub struct Origin {
 struct Inner {
     pool: Arc<pool::Pool>,
     slots: slots::Slots,
-    response_timeout: std::time::Duration,
+    timeouts: Arc<timeouts::Timeouts>,
 }
 
 impl Origin {
     /// An origin with no connection yet; nothing is sent or looked up before the first request.
     pub fn new(settings: &config::Origin, connect: Arc<dyn Connect>, clock: Clock, tasks: Tasks) -> Origin {
+        let timeouts = Arc::new(timeouts::Timeouts::new(settings));
+        let pool = pool::Pool::new(timeouts.clone(), connect, clock, tasks);
         Origin {
             inner: Arc::new(Inner {
-                pool: Arc::new(pool::Pool::new(settings, connect, clock, tasks)),
+                pool: Arc::new(pool),
                 slots: slots::Slots::new(settings),
-                response_timeout: settings.response_timeout,
+                timeouts,
             }),
         }
+    }
+
+    /// Puts other timeouts in force for requests from now on; nothing else of `settings` counts.
+    pub fn set_timeouts(&self, settings: &config::Origin) {
+        self.inner.timeouts.set(settings);
     }
 
     /// Sends a request and waits for the head of its answer, at most for its response timeout

@@ -14,6 +14,7 @@ use super::connect::Connect;
 use super::error::{Cause, ErrorKind};
 use super::patience::Patience;
 use super::stats::{Counts, Open};
+use super::timeouts::Timeouts;
 use crate::clock::{Clock, Mono};
 use crate::tasks::Tasks;
 
@@ -23,8 +24,7 @@ const LONGEST_SWEEP: Duration = Duration::from_millis(250);
 
 pub(super) struct Pool {
     connect: Arc<dyn Connect>,
-    connect_timeout: Duration,
-    idle_timeout: Duration,
+    timeouts: Arc<Timeouts>,
     pub(super) clock: Clock,
     tasks: Tasks,
     pub(super) counts: Arc<Counts>,
@@ -78,15 +78,14 @@ enum Found {
 
 impl Pool {
     pub(super) fn new(
-        settings: &crate::config::Origin,
+        timeouts: Arc<Timeouts>,
         connect: Arc<dyn Connect>,
         clock: Clock,
         tasks: Tasks,
     ) -> Pool {
         Pool {
             connect,
-            connect_timeout: settings.connect_timeout,
-            idle_timeout: settings.idle_timeout,
+            timeouts,
             clock,
             tasks,
             counts: Arc::default(),
@@ -128,7 +127,7 @@ impl Pool {
     }
 
     async fn fresh(self: &Arc<Self>) -> Result<Conn, (ErrorKind, Cause)> {
-        let io = timeout(self.connect_timeout, self.connect.connect())
+        let io = timeout(self.timeouts.connect(), self.connect.connect())
             .await
             .map_err(|late| (ErrorKind::ConnectTimeout, Cause::from(late)))?
             .map_err(|error| (ErrorKind::Unreachable, Cause::from(error)))?;
@@ -141,7 +140,8 @@ impl Pool {
     /// Lets a connection rest whose exchange has ended at a message boundary, for `announced` at
     /// most if the origin named a time.
     pub(super) fn keep(self: &Arc<Self>, conn: Conn, announced: Option<Duration>) {
-        let rest = announced.map_or(self.idle_timeout, |time| time.min(self.idle_timeout));
+        let most = self.timeouts.idle();
+        let rest = announced.map_or(most, |time| time.min(most));
         let now = self.clock.now().mono;
         let mut shelf = self.shelf.lock();
         let too_many = conn.extra && !shelf.resting.is_empty();

@@ -26,6 +26,7 @@ use crate::policy::key::{self, KeyBody, KeyedJson};
 use crate::policy::request::RequestDirectives;
 use crate::route::{Captures, TemplateInput};
 use crate::store::{Budget, Reservation};
+use crate::telemetry::Meter;
 
 /// Names a request across services.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -177,6 +178,11 @@ impl Exchange {
             body: Content::Empty,
             interim: None,
         }
+    }
+
+    /// Where it is counted.
+    pub fn meter(&self) -> &Meter {
+        self.ruling.meters.of(&self.rule)
     }
 
     /// Opens the way for interim answers from the origin, which an HTTP/1.0 client must not get

@@ -75,7 +75,7 @@ impl Proxy {
             drop(place.take());
             let received = self.clock.now();
             self.account_origin(
-                order.rule(),
+                &order.exchange,
                 answered.as_ref().map(Response::status).ok(),
                 sent,
                 received,
@@ -283,13 +283,13 @@ impl Proxy {
                     self.memory.insert(renewed.clone());
                 }
                 self.share(&order.exchange.ruling.config, &renewed, order.take_lease());
-                self.metrics.stored(order.rule().index);
+                self.metrics.stored(order.exchange.meter());
                 lead.announce(Phase::Validated(renewed));
             }
             Err(reason) => {
                 self.memory.remove(entry);
                 self.unshare(entry);
-                self.not_stored(order.rule(), reason);
+                self.not_stored(order, reason);
                 let response = parking_lot::Mutex::new(Some(LeaderAnswer::Freshened(renewed)));
                 lead.announce(Phase::Private(Arc::new(ForLeader {
                     reason,
@@ -334,7 +334,7 @@ impl Proxy {
     fn answer_leader(&self, order: &Order, lead: &Lead, answer: Response<OriginBody>, reason: Reason) {
         lead.close();
         order.share_nothing();
-        self.not_stored(order.rule(), reason);
+        self.not_stored(order, reason);
         let response = Some(LeaderAnswer::Forwarded(Box::new(answer)));
         let private = ForLeader {
             reason,

@@ -117,7 +117,7 @@ impl Proxy {
         let key = self.flight_key(exchange, &lookup);
         if let Joined::Lead(lead, _nobody) = self.flights.join(key, self.flight_start(), 0, |_| true) {
             self.metrics
-                .forwarded_in_background(exchange.rule.index, Reason::Stale);
+                .forwarded_in_background(exchange.meter(), Reason::Stale);
             let others = self.alternatives(exchange, &lookup, base.as_ref());
             let mut order = Order::new(asked, lookup.clone(), body, base, others);
             order.lookup = Some(lookup);

@@ -120,6 +120,7 @@ impl Proxy {
             credentials: lookup.credentials,
             authorization: exchange.head.headers.contains_key(header::AUTHORIZATION),
             any_credential: entry.facts.any_credential || lookup.credentials != CredentialState::Absent,
+            credential_fields: exchange.ruling.credential_fields,
             no_store: exchange.asked.no_store,
         };
         let judged = storing::judge(

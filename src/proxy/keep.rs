@@ -256,8 +256,8 @@ impl Proxy {
             self.combined(order, &mut keep, content)
         };
         match self.record(order, Arc::new(keep.stored(order, status, content))) {
-            Ok(()) => self.metrics.stored(order.rule().index),
-            Err(reason) => self.not_stored(order.rule(), reason),
+            Ok(()) => self.metrics.stored(order.exchange.meter()),
+            Err(reason) => self.not_stored(order, reason),
         }
         lead.close();
     }
@@ -266,7 +266,7 @@ impl Proxy {
     fn give_up(&self, order: &Order, lead: &Lead, reason: Reason) {
         lead.close();
         order.share_nothing();
-        self.not_stored(order.rule(), reason);
+        self.not_stored(order, reason);
         // Want of memory says nothing about the next answer.
         if reason != Reason::NoRoom {
             self.unstorable

@@ -9,7 +9,7 @@ use super::Proxy;
 use super::exchange::Exchange;
 use super::respond::Served;
 use crate::clock::Now;
-use crate::config::ClientCacheControl;
+use crate::config::{ClientCacheControl, Rule, Share};
 use crate::fields::http_date;
 use crate::policy::Reason;
 use crate::policy::key::{self, CredentialState, Lookup};
@@ -239,7 +239,7 @@ impl Proxy {
         if storing::holds_too_much(rule, &entry.fields) {
             return None;
         }
-        let facts = facts_under(rule, &entry.facts);
+        let facts = facts_under(rule, exchange.ruling.credential_fields, &entry.facts);
         let terms = match storing::judge(rule, &facts, entry.status, &entry.fields, &entry.times, now) {
             Storing::Store(terms) => terms,
             Storing::Skip(_) => return None,
@@ -289,24 +289,23 @@ pub(super) fn asked(exchange: &Exchange, lookup: &Lookup) -> Asked {
     }
 }
 
-/// The recorded facts of a request as today's rule sees them. What credentials the request had is
-/// known, not which: unless the rule shares with everyone, they count as unnamed.
-fn facts_under(rule: &crate::config::Rule, recorded: &RequestFacts) -> RequestFacts {
-    let credentials = if rule.share == crate::config::Share::Public {
-        if recorded.any_credential {
-            CredentialState::Named
-        } else {
-            CredentialState::Absent
+/// The recorded facts of a request as today's rule sees them. Whether the request had credentials is
+/// known, not which: unless the rule shares with everyone, they count as unnamed. Where other fields
+/// counted as credentials then, not even that is known, and it may have had some.
+fn facts_under(rule: &Rule, credential_fields: u64, recorded: &RequestFacts) -> RequestFacts {
+    let any_credential = recorded.any_credential || recorded.credential_fields != credential_fields;
+    let credentials = match (any_credential, &rule.share) {
+        (false, _) => CredentialState::Absent,
+        (true, Share::Public) => CredentialState::Named,
+        (true, Share::Auto | Share::PerCookie(_) | Share::PerHeader(_)) if recorded.authorization => {
+            CredentialState::UnnamedAuthorization
         }
-    } else if recorded.authorization {
-        CredentialState::UnnamedAuthorization
-    } else if recorded.any_credential {
-        CredentialState::Unnamed
-    } else {
-        CredentialState::Absent
+        (true, Share::Auto | Share::PerCookie(_) | Share::PerHeader(_)) => CredentialState::Unnamed,
     };
     RequestFacts {
         credentials,
+        any_credential,
+        credential_fields,
         ..recorded.clone()
     }
 }

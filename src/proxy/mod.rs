@@ -43,7 +43,7 @@ use tokio::sync::Semaphore;
 
 use crate::client::ConnState;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{AccessLog, Config};
 use crate::fields::via::Pseudonym;
 use crate::invalidation::Log;
 use crate::origin::Origin;
@@ -51,7 +51,7 @@ use crate::policy::Reason;
 use crate::policy::key::{KeyBody, KeyMaker, Keyed, Lookup};
 use crate::store::{Memory, RedisTier};
 use crate::tasks::Tasks;
-use crate::telemetry::{AccessLogger, Metrics, Seldom};
+use crate::telemetry::{AccessLogger, Meters, Metrics, Seldom};
 
 use blind::Blind;
 use coding::Coders;
@@ -70,14 +70,20 @@ pub struct Ruling {
     pub config: Config,
     /// A digest of what its rules make of writes: pods with the same one derive the same events.
     digest: u64,
+    /// Digest of the fields that count as credentials.
+    credential_fields: u64,
     keys: KeyMaker,
+    /// Where its rules count.
+    meters: Meters,
 }
 
 impl Ruling {
-    fn new(config: Config, identity_secret: [u8; 32]) -> Self {
+    fn new(config: Config, identity_secret: [u8; 32], metrics: &Metrics) -> Self {
         Self {
             keys: KeyMaker::new(&config, identity_secret),
             digest: derive::digest(&config.rules),
+            credential_fields: config.credentials.digest(),
+            meters: metrics.meters(config.rules.rules(), config.metric_rules),
             config,
         }
     }
@@ -166,8 +172,9 @@ impl Proxy {
         let blind_share = redis.map_or(0.0, |redis| redis.blind_forwards);
         let orphans = Orphans::new(parts.config.origin.max_connections);
         let workers = parts.config.workers;
+        let ruling = Ruling::new(parts.config, identity_secret, &parts.metrics);
         Self {
-            ruling: ArcSwap::from_pointee(Ruling::new(parts.config, identity_secret)),
+            ruling: ArcSwap::from_pointee(ruling),
             identity_secret,
             memory: parts.memory,
             tier: parts.tier,
@@ -191,8 +198,9 @@ impl Proxy {
     /// Puts another configuration in force for requests from now on; nothing stored is dropped,
     /// and nothing is reused that the new rules would not store.
     pub fn replace_config(&self, config: Config) {
+        self.memory.keep_variants(config.limits.variants);
         self.unstorable.forget_all();
-        let ruling = Arc::new(Ruling::new(config, self.identity_secret));
+        let ruling = Arc::new(Ruling::new(config, self.identity_secret, &self.metrics));
         let before = self.ruling.swap(ruling.clone());
         if before.digest != ruling.digest {
             // What the new rules make of earlier writes is not in the index.
@@ -248,9 +256,10 @@ impl Proxy {
     /// The boxed rest of the way, for everything that has to wait.
     fn slow(self: &Arc<Self>, mut exchange: Exchange, step: Slow) -> Answering {
         let proxy = self.clone();
-        let request = (exchange.rule.index, exchange.started);
+        let request = (exchange.meter().clone(), exchange.started);
         let expecting = exchange.expect_interim(&self.pseudonym);
-        let asked = self.access.is_on().then(|| Box::new(self.asked(&exchange)));
+        let is_logged = exchange.ruling.config.log.access != AccessLog::Off;
+        let asked = is_logged.then(|| Box::new(self.asked(&exchange)));
         // Each in a box of its own: one for all would be as large as the largest.
         let answer: Awaited = match step {
             Slow::Write => Box::pin(proxy.write(exchange)),

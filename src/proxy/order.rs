@@ -64,6 +64,7 @@ impl Order {
             credentials: lookup.credentials,
             authorization: fields.contains_key(header::AUTHORIZATION),
             any_credential: lookup.credentials != CredentialState::Absent,
+            credential_fields: exchange.ruling.credential_fields,
             no_store: exchange.asked.no_store,
         };
         Self {

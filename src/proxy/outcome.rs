@@ -8,16 +8,17 @@ use bytes::Bytes;
 use http::header::Entry;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
-use super::Proxy;
 use super::exchange::Exchange;
+use super::order::Order;
 use super::problem::{self, Refusal, problem};
+use super::{Proxy, Ruling};
 use crate::body::Body;
 use crate::clock::Now;
 use crate::config::Rule;
 use crate::fields::cache_status::{CACHE_STATUS, CacheStatus, Handling, Ttl};
 use crate::origin::{ErrorKind, OriginError};
 use crate::policy::Reason;
-use crate::telemetry::{AccessLine, LineAtEnd, Outcome, OutcomeKind};
+use crate::telemetry::{AccessLine, LineAtEnd, Meter, Outcome, OutcomeKind};
 
 /// Stands in a stored response's fields where Larder's own `Cache-Status` goes.
 pub(super) const STATUS_PLACE: HeaderValue = HeaderValue::from_static("larder");
@@ -100,7 +101,6 @@ impl Proxy {
             &verdict,
         );
         let outcome = Outcome {
-            rule: exchange.rule.index,
             kind: verdict.kind,
             reason: verdict.word(),
             forwarded: verdict.is_forwarded(),
@@ -108,8 +108,8 @@ impl Proxy {
             status: response.status(),
             duration: self.clock.mono().since(exchange.started.mono),
         };
-        self.metrics.account(&outcome);
-        if self.access.wants(&outcome) {
+        self.metrics.account(exchange.meter(), &outcome);
+        if self.access.wants(&exchange.ruling.config.log, &outcome) {
             let line = Box::new(self.line_at_end(exchange, &outcome, verdict.origin));
             response.body_mut().log_at_end(line);
         }
@@ -176,9 +176,8 @@ impl Proxy {
     }
 
     /// Accounts for a request whose client did not wait for the head of its answer.
-    pub(super) fn client_left(&self, rule: usize, started: Now, asked: Option<&Asked>) {
+    pub(super) fn client_left(&self, meter: &Meter, started: Now, asked: Option<&Asked>) {
         let outcome = Outcome {
-            rule,
             kind: OutcomeKind::Refused,
             reason: Some(Reason::ClientLeft),
             forwarded: false,
@@ -187,9 +186,9 @@ impl Proxy {
             status: StatusCode::REQUEST_TIMEOUT,
             duration: self.clock.mono().since(started.mono),
         };
-        self.metrics.account(&outcome);
+        self.metrics.account(meter, &outcome);
         if let Some(asked) = asked
-            && self.access.wants(&outcome)
+            && self.access.wants(&asked.ruling.config.log, &outcome)
         {
             let line = self.access.open(&asked.line(&outcome, started));
             self.access.close(line, 0, outcome.duration);
@@ -202,6 +201,7 @@ impl Proxy {
             method: exchange.head.method.clone(),
             uri: exchange.head.uri.clone(),
             host: exchange.authority().to_owned(),
+            ruling: exchange.ruling.clone(),
             rule: exchange.rule.clone(),
             peer: exchange.connection.peer(),
             request_id: exchange.request_id(self).clone(),
@@ -237,15 +237,17 @@ impl Proxy {
 
     /// The line of a request whose head could not be read.
     fn log_unread(&self, outcome: &Outcome, peer: Option<IpAddr>) {
-        if !self.access.wants(outcome) {
+        let ruling = self.ruling.load_full();
+        if !self.access.wants(&ruling.config.log, outcome) {
             return;
         }
         let now = self.clock.now();
-        let rule = self.ruling.load().config.rules.unmatched().clone();
+        let rule = ruling.config.rules.unmatched().clone();
         let unread = Asked {
             method: Method::from_bytes(b"-").unwrap_or_default(),
             uri: Uri::from_static("*"),
             host: String::new(),
+            ruling,
             rule,
             peer,
             request_id: self.new_request_id(),
@@ -256,7 +258,6 @@ impl Proxy {
 
     fn count_unmatched(&self, refusal: Refusal, kind: OutcomeKind) -> Outcome {
         let outcome = Outcome {
-            rule: usize::MAX,
             kind,
             reason: Some(refusal.reason()),
             forwarded: false,
@@ -264,20 +265,27 @@ impl Proxy {
             status: refusal.status(),
             duration: Duration::ZERO,
         };
-        self.metrics.account(&outcome);
+        self.metrics
+            .account(self.ruling.load().meters.unmatched(), &outcome);
         outcome
     }
 
     /// Counts one exchange with the origin.
-    pub(super) fn account_origin(&self, rule: &Rule, status: Option<StatusCode>, sent: Now, received: Now) {
+    pub(super) fn account_origin(
+        &self,
+        exchange: &Exchange,
+        status: Option<StatusCode>,
+        sent: Now,
+        received: Now,
+    ) {
         self.blind.note_forward(received.mono);
         self.metrics
-            .origin_answered(rule.index, status, received.mono.since(sent.mono));
+            .origin_answered(exchange.meter(), status, received.mono.since(sent.mono));
     }
 
     /// Counts an answer that was not stored.
-    pub(super) fn not_stored(&self, rule: &Rule, reason: Reason) {
-        self.metrics.not_stored(rule.index, reason);
+    pub(super) fn not_stored(&self, order: &Order, reason: Reason) {
+        self.metrics.not_stored(order.exchange.meter(), reason);
     }
 
     fn line_at_end(&self, exchange: &Exchange, outcome: &Outcome, origin: Option<Duration>) -> LineAtEnd {
@@ -307,6 +315,8 @@ pub(super) struct Asked {
     method: Method,
     uri: Uri,
     host: String,
+    /// What it began under.
+    ruling: Arc<Ruling>,
     rule: Arc<Rule>,
     peer: Option<IpAddr>,
     request_id: HeaderValue,

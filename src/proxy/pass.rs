@@ -66,7 +66,7 @@ impl Proxy {
         let answer = self.origin.forward(outgoing).await;
         let received = self.clock.now();
         self.account_origin(
-            &exchange.rule,
+            exchange,
             answer.as_ref().map(Response::status).ok(),
             sent,
             received,

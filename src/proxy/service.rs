@@ -16,6 +16,7 @@ use super::outcome::Asked;
 use crate::body::Body;
 use crate::client::{ConnState, Expecting};
 use crate::clock::Now;
+use crate::telemetry::Meter;
 
 /// One client connection's requests.
 #[derive(Debug)]
@@ -116,7 +117,8 @@ pub(super) type Awaited = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 pub struct Later {
     future: Awaited,
     proxy: Arc<Proxy>,
-    rule: usize,
+    /// Where the request is counted.
+    meter: Meter,
     started: Now,
     /// What the access log says of the request; `None` where there is no such log.
     asked: Option<Box<Asked>>,
@@ -132,7 +134,7 @@ impl Drop for Later {
     fn drop(&mut self) {
         if !self.done {
             self.proxy
-                .client_left(self.rule, self.started, self.asked.as_deref());
+                .client_left(&self.meter, self.started, self.asked.as_deref());
         }
     }
 }
@@ -144,7 +146,7 @@ impl Answering {
 
     pub(super) fn later(
         proxy: Arc<Proxy>,
-        (rule, started): (usize, Now),
+        (meter, started): (Meter, Now),
         asked: Option<Box<Asked>>,
         expecting: Option<Expecting>,
         future: Awaited,
@@ -152,7 +154,7 @@ impl Answering {
         Answering::Later(Later {
             future,
             proxy,
-            rule,
+            meter,
             started,
             asked,
             done: false,

@@ -83,7 +83,7 @@ impl Proxy {
         };
         let received = self.clock.now();
         self.account_origin(
-            &exchange.rule,
+            &exchange,
             answered.as_ref().map(Response::status).ok(),
             sent,
             received,

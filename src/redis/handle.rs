@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use redis_rs::{Pipeline, Value};
 use tokio::task::AbortHandle;
 
-use super::context::Context;
+use super::context::{Context, Login};
 use super::find::{self, Search};
 use super::layout::{Redirect, RedirectKind, redirect};
 use super::private::Private;
@@ -73,6 +74,7 @@ impl Redis {
     ) -> Redis {
         let servers = settings.servers.clone();
         let routes = Arc::new(Routes::new(Arc::new(Context {
+            login: ArcSwap::from_pointee(Login::of(&settings)),
             settings,
             dial,
             clock,
@@ -95,6 +97,12 @@ impl Redis {
             metrics,
             finder: Mutex::new(finder),
         }))
+    }
+
+    /// Logs in as `settings` say from now on, on connections to come; nothing else of them counts.
+    pub fn log_in_as(&self, settings: &config::Redis) {
+        let login = Arc::new(Login::of(settings));
+        self.0.routes.context.login.store(login);
     }
 
     /// One pipeline to the server that holds `key`, within `settings.timeout`. Never waits for a

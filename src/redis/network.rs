@@ -28,7 +28,7 @@ impl Network {
     /// In clear, or by TLS where `tls` says how. Sockets in the file system are always in clear.
     pub fn new(tls: Option<&RedisTls>) -> Network {
         Network {
-            tls: tls.map(|RedisTls(config)| TlsConnector::from(config.clone())),
+            tls: tls.map(|tls| TlsConnector::from(tls.config.clone())),
         }
     }
 }

@@ -15,9 +15,10 @@ mod tls;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use redis_rs::{Cmd, Pipeline, Value};
 
-use super::context::Context;
+use super::context::{Context, Login};
 use super::trouble::Trouble;
 use super::{Network, Operation, Redis, Reply};
 use crate::clock::Clock;
@@ -50,7 +51,7 @@ fn one(address: &RedisAddress) -> config::Redis {
 }
 
 fn start(settings: config::Redis) -> (Redis, Arc<Metrics>) {
-    let metrics = Arc::new(Metrics::new(&[], 0));
+    let metrics = Arc::new(Metrics::new(0));
     let dial = Arc::new(Network::new(settings.tls.as_ref()));
     let redis = Redis::start(
         Arc::new(settings),
@@ -73,10 +74,11 @@ async fn connected(settings: config::Redis) -> Redis {
 fn context(settings: config::Redis) -> Context {
     Context {
         dial: Arc::new(Network::new(settings.tls.as_ref())),
+        login: ArcSwap::from_pointee(Login::of(&settings)),
         settings: Arc::new(settings),
         clock: Clock::system(),
         tasks: Tasks::new(),
-        metrics: Arc::new(Metrics::new(&[], 0)),
+        metrics: Arc::new(Metrics::new(0)),
         trouble: Trouble::default(),
         eviction_known: true.into(),
     }

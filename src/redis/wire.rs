@@ -109,15 +109,12 @@ impl Wire {
 
     /// Greets a server; a master's replication id if it is greeted in full.
     async fn greet(&self, context: &Context, greeting: Greeting) -> Result<Option<Arc<str>>, Failure> {
-        let settings = &context.settings;
-        let password = settings
-            .password
-            .as_ref()
-            .filter(|_| greeting != Greeting::Nothing);
+        let (settings, login) = (&context.settings, context.login.load_full());
+        let password = login.password.as_ref().filter(|_| greeting != Greeting::Nothing);
         // One command alone: a server that has no room for clients says so to the first one, and
         // hangs up. The rest goes at once, since each round trip counts against the second.
         if let Some(password) = password {
-            self.log_in(&commands::auth(settings.username.as_deref(), &password.0))
+            self.log_in(&commands::auth(login.username.as_deref(), &password.0))
                 .await?;
         } else if greeting == Greeting::Full {
             self.say(&commands::replication()).await?;

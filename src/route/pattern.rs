@@ -9,7 +9,7 @@ use super::path::decode;
 use super::{Captures, PatternError, parse};
 
 /// Methods and a path pattern, with an optional host.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     pub(super) text: Box<str>,
     pub(super) path_text: Box<str>,

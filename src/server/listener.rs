@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
@@ -20,6 +21,7 @@ use super::http2::{self, FramesIo};
 use super::io::{ClientIo, Held, OnRefusal};
 use super::linger;
 use super::newcomers;
+use super::room::Room;
 use super::sweep::{Registry, sweep};
 use super::transport::Transport;
 use crate::client::{ConnState, Wish};
@@ -39,11 +41,12 @@ const MOST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Server {
     proxy: Arc<Proxy>,
-    limits: Arc<Limits>,
+    /// Changed by [`Server::limit`].
+    limits: Arc<ArcSwap<Limits>>,
     tasks: Tasks,
     registry: Arc<Registry>,
-    /// One permit a connection; bounds `limits.connections`.
-    room: Arc<Semaphore>,
+    /// Bounds `limits.connections`.
+    room: Arc<Room>,
     /// One place a connection that only waits for its client to stop sending.
     lingering: Arc<Semaphore>,
     on_refusal: OnRefusal,
@@ -60,10 +63,10 @@ impl std::fmt::Debug for Server {
 impl Server {
     /// A server that accepts nothing yet. Starts the sweeper.
     pub fn new(proxy: Arc<Proxy>, limits: Limits, clock: Clock, tasks: Tasks) -> Self {
-        let limits = Arc::new(limits);
+        let room = Room::new(limits.connections);
+        let limits = Arc::new(ArcSwap::from_pointee(limits));
         let registry = Arc::new(Registry::default());
         tasks.detach(sweep(Arc::downgrade(&registry), clock, limits.clone()));
-        let room = Arc::new(Semaphore::new(limits.connections));
         let refusing = proxy.clone();
         let on_refusal: OnRefusal = Arc::new(move |status, peer| refusing.refused_by_library(status, peer));
         Self {
@@ -75,6 +78,13 @@ impl Server {
             lingering: Arc::new(Semaphore::new(linger::PLACES)),
             on_refusal,
         }
+    }
+
+    /// Puts other limits in force: timeouts for every connection, what a head may hold for those to
+    /// come, and how many there may be.
+    pub fn limit(&self, limits: &Limits) {
+        self.room.resize(limits.connections, &self.tasks);
+        self.limits.store(Arc::new(limits.clone()));
     }
 
     /// Accepts until `stop`, then takes in whoever is connected already, and closes the door.
@@ -132,7 +142,7 @@ impl Server {
         pause: &mut Pause,
     ) {
         // Beyond `limits.connections` clients wait in the operating system's queue.
-        let Ok(permit) = self.room.clone().acquire_owned().await else {
+        let Some(permit) = self.room.enter().await else {
             return;
         };
         match accepting.await {
@@ -157,7 +167,7 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     // Only now: with nobody in the queue the listener closes, however full it is here.
-                    let Ok(permit) = self.room.clone().acquire_owned().await else {
+                    let Some(permit) = self.room.enter().await else {
                         return;
                     };
                     self.begin(stream, S::address(&peer), secured, permit);
@@ -247,15 +257,16 @@ impl Server {
     async fn serve_http2<T: Transport>(&self, io: T, state: Arc<ConnState>, held: Held) {
         let io = FramesIo::new(io, state.clone(), held);
         let service = StreamService::new(self.proxy.clone(), state.clone());
-        let connection = http2::serve(io, service, &self.limits, &self.tasks);
+        let connection = http2::serve(io, service, &self.limits.load(), &self.tasks);
         drive(pin!(connection), state).await;
     }
 
     fn builder(&self) -> http1::Builder {
-        let head = self.limits.header_bytes + self.limits.uri_bytes;
+        let limits = self.limits.load();
+        let head = limits.header_bytes + limits.uri_bytes;
         let mut builder = http1::Builder::new();
         builder
-            .max_headers(self.limits.header_count)
+            .max_headers(limits.header_count)
             .max_header_size(head)
             .max_buf_size((head + 1024).max(64 * 1024))
             .writev(true)

@@ -8,6 +8,7 @@ mod io;
 mod linger;
 mod listener;
 mod newcomers;
+mod room;
 mod sweep;
 mod transport;
 

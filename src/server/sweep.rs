@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::client::{ConnState, Tick, Waits};
@@ -128,7 +129,7 @@ impl Drop for Registered {
 }
 
 /// Moves the coarse clock and sweeps, as long as anyone else holds the registry.
-pub(super) async fn sweep(registry: std::sync::Weak<Registry>, clock: Clock, limits: Arc<Limits>) {
+pub(super) async fn sweep(registry: std::sync::Weak<Registry>, clock: Clock, limits: Arc<ArcSwap<Limits>>) {
     let (mut now, mut last) = (0, clock.mono());
     loop {
         tokio::time::sleep(PERIOD).await;
@@ -140,7 +141,7 @@ pub(super) async fn sweep(registry: std::sync::Weak<Registry>, clock: Clock, lim
         now += u64::try_from(read.since(last).min(MOST_STEP).as_millis()).unwrap_or_default();
         last = read;
         registry.clock.store(now, Ordering::Relaxed);
-        registry.sweep(now, &limits);
+        registry.sweep(now, &limits.load());
     }
 }
 

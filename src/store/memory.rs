@@ -1,7 +1,7 @@
 //! The memory tier: finds, stores, replaces and removes, within `store.memory`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -23,8 +23,8 @@ const LOOKS: usize = 8;
 pub struct Memory {
     /// Holds the cache too, since what fills reserve is taken from it.
     budget: Budget,
-    /// Variants kept under one key.
-    variants: usize,
+    /// Variants kept under one key; changed by [`Memory::keep_variants`].
+    variants: AtomicUsize,
     /// Held while a slot is read, remade and put back; hits need none of them.
     locks: Box<[Mutex<()>]>,
     coded: Coded,
@@ -94,10 +94,16 @@ impl Memory {
         let cache = Cache::new(store, places);
         Memory {
             budget: Budget::new(cache, store.memory),
-            variants,
+            variants: AtomicUsize::new(variants),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
             coded: Coded::default(),
         }
+    }
+
+    /// Keeps up to `variants` variants under one key from now on; where there are more, they go when
+    /// the next is stored.
+    pub fn keep_variants(&self, variants: usize) {
+        self.variants.store(variants, Ordering::Relaxed);
     }
 
     /// What is stored under exactly this key.
@@ -289,7 +295,8 @@ impl Memory {
     /// The slot that holds `variants` and `new`, if that may be stored beside them and has room.
     fn slot(&self, variants: &[Arc<StoredResponse>], new: &Arc<StoredResponse>) -> Option<Slot> {
         let room = self.inner().cache.largest_slot();
-        Slot::with(variants, new, self.variants, room).filter(|slot| slot.weight() <= room)
+        Slot::with(variants, new, self.variants.load(Ordering::Relaxed), room)
+            .filter(|slot| slot.weight() <= room)
     }
 
     fn inner(&self) -> &Inner {

@@ -78,6 +78,7 @@ fn parts(at: &str, size: usize) -> Parts {
             credentials: CredentialState::Absent,
             authorization: false,
             any_credential: false,
+            credential_fields: 0,
             no_store: false,
         },
         tags: Box::new([Tag::Named("t".to_owned()).id()]),

@@ -61,10 +61,9 @@ pub struct OpenLine {
     start: usize,
 }
 
-/// Decides which requests get a line, and writes it.
+/// Decides which requests get a line, and writes it. Which do is asked with the settings that the
+/// request began under; the form of a line stays what it was at the start.
 pub struct AccessLogger {
-    policy: AccessLog,
-    slow: Duration,
     format: LogFormat,
     digests: Digests,
     sink: Sink,
@@ -75,36 +74,29 @@ pub struct AccessLogger {
 impl std::fmt::Debug for AccessLogger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AccessLogger")
-            .field("policy", &self.policy)
+            .field("format", &self.format)
             .finish_non_exhaustive()
     }
 }
 
 impl AccessLogger {
     /// A log that writes to `sink`; its digests agree with no other log's.
-    pub fn new(settings: &LogSettings, sink: Sink) -> Self {
+    pub fn new(format: LogFormat, sink: Sink) -> Self {
         Self {
-            policy: settings.access,
-            slow: settings.slow_request,
-            format: settings.format,
+            format,
             digests: Digests::default(),
             sink,
             asked: AtomicU64::new(0),
         }
     }
 
-    /// Whether any request can get a line.
-    pub fn is_on(&self) -> bool {
-        self.policy != AccessLog::Off
-    }
-
     /// Whether this request gets a line. Ask once a request: a rate counts the questions.
-    pub fn wants(&self, outcome: &Outcome) -> bool {
-        match self.policy {
+    pub fn wants(&self, settings: &LogSettings, outcome: &Outcome) -> bool {
+        match settings.access {
             AccessLog::Off => false,
             AccessLog::All => true,
-            AccessLog::Errors => self.is_notable(outcome),
-            AccessLog::Rate(share) => self.is_notable(outcome) || self.is_sampled(share),
+            AccessLog::Errors => is_notable(settings, outcome),
+            AccessLog::Rate(share) => is_notable(settings, outcome) || self.is_sampled(share),
         }
     }
 
@@ -163,12 +155,6 @@ impl AccessLogger {
         }
     }
 
-    /// Errors and slow requests: what gets a line under every setting but `off`.
-    fn is_notable(&self, outcome: &Outcome) -> bool {
-        let failed = outcome.kind == OutcomeKind::Error || outcome.status.is_server_error();
-        failed || outcome.duration >= self.slow
-    }
-
     /// Spreads the share evenly: multiples of the golden ratio fill the unit interval without
     /// the rhythm that counting to a hundred would share with periodic traffic.
     #[allow(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
@@ -180,6 +166,12 @@ impl AccessLogger {
             .wrapping_mul(GOLDEN_RATIO);
         (place as f64) < share * u64::MAX as f64
     }
+}
+
+/// Errors and slow requests: what gets a line under every setting but `off`.
+fn is_notable(settings: &LogSettings, outcome: &Outcome) -> bool {
+    let failed = outcome.kind == OutcomeKind::Error || outcome.status.is_server_error();
+    failed || outcome.duration >= settings.slow_request
 }
 
 #[cfg(test)]

@@ -154,6 +154,14 @@ pub(super) const REDIS_BREAKER_OPEN: &str = "larder_redis_breaker_open";
 pub(super) const PANICS: &str = "larder_panics_total";
 /// Dropped lines.
 pub(super) const LOG_DROPPED: &str = "larder_log_dropped_total";
+/// Reloads.
+pub(super) const RELOADS: &str = "larder_config_reloads_total";
+/// Whether the last one came to something.
+pub(super) const RELOAD_SUCCESSFUL: &str = "larder_config_last_reload_successful";
+/// When it was.
+pub(super) const RELOAD_TIME: &str = "larder_config_last_reload_timestamp_seconds";
+/// The configuration in force.
+pub(super) const CONFIG_HASH: &str = "larder_config_hash";
 /// The version.
 pub(super) const BUILD_INFO: &str = "larder_build_info";
 /// Start time.
@@ -362,6 +370,26 @@ pub const CATALOGUE: &[Metric] = &[
         LOG_DROPPED,
         &[],
         "Access-log lines dropped because standard output took them too slowly, or not at all.",
+    ),
+    counter(
+        RELOADS,
+        &["result"],
+        "Times that the configuration was read again, by what came of it.",
+    ),
+    gauge(
+        RELOAD_SUCCESSFUL,
+        &[],
+        "1 where the configuration as last read can be used, 0 where it was refused and an earlier one stays in force.",
+    ),
+    gauge(
+        RELOAD_TIME,
+        &[],
+        "When the configuration was last read, at the start or later, in seconds since 1970.",
+    ),
+    gauge(
+        CONFIG_HASH,
+        &["hash"],
+        "Always 1; the label is a digest of the configuration file that is in force.",
     ),
     gauge(
         BUILD_INFO,

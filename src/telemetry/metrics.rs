@@ -8,7 +8,9 @@
 mod cells;
 mod coding;
 mod fleet;
+mod meters;
 mod redis;
+mod reload;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,13 +22,14 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 
 use super::catalogue::{self as names, CATALOGUE, Kind};
 use super::{Outcome, OutcomeKind, Snapshot};
-use crate::config::Rule;
 use crate::policy::Reason;
 use crate::version::{UNKNOWN, VERSION, commit};
 
 use cells::{Cells, Counts};
 use coding::CodingCells;
 pub use coding::{Decoding, Pass};
+use meters::Registry;
+pub use meters::{Meter, Meters};
 use redis::RedisCells;
 
 const METADATA: Metadata<'static> = Metadata::new("larder", Level::INFO, None);
@@ -98,12 +101,8 @@ impl RuleCounts {
 pub struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
-    /// The rules with labels of their own, by [`Rule::index`].
-    labelled: Box<[Cells]>,
-    /// The rules beyond the limit, together.
-    other: Cells,
-    /// Requests that no rule matched.
-    unmatched: Cells,
+    /// Grows when rules are put in force; see [`Metrics::meters`].
+    registry: Registry,
     /// By [`Source`], then [`Strength`].
     invalidations: [Counts<2>; 2],
     redis: RedisCells,
@@ -114,30 +113,20 @@ pub struct Metrics {
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metrics")
-            .field("rules", &self.labelled.len())
+            .field("rules", &self.registry)
             .finish_non_exhaustive()
     }
 }
 
 impl Metrics {
-    /// Cells for `rules`, of which the first `label_limit` get labels of their own.
-    pub fn new(rules: &[Arc<Rule>], label_limit: usize) -> Metrics {
-        let labelled: Box<[Cells]> = rules
-            .iter()
-            .take(label_limit)
-            .map(|rule| Cells::new(rule.name.clone()))
-            .collect();
-        let recorder = recorder(if labelled.len() <= FINE_RULES {
-            FINE
-        } else {
-            COARSE
-        });
+    /// Nothing counted yet; about `rules` rules are going to have labels of their own, which
+    /// decides how fine the histograms are for good.
+    pub fn new(rules: usize) -> Metrics {
+        let recorder = recorder(if rules <= FINE_RULES { FINE } else { COARSE });
         Metrics {
             handle: recorder.handle(),
             recorder,
-            labelled,
-            other: Cells::new(Arc::from("other")),
-            unmatched: Cells::new(Arc::from("none")),
+            registry: Registry::default(),
             invalidations: Default::default(),
             redis: RedisCells::default(),
             coding: CodingCells::default(),
@@ -146,8 +135,8 @@ impl Metrics {
     }
 
     /// Counts a request that was answered; once a request.
-    pub fn account(&self, outcome: &Outcome) {
-        let cells = self.cells(outcome.rule);
+    pub fn account(&self, meter: &Meter, outcome: &Outcome) {
+        let cells = meter.cells();
         let kind = outcome.kind;
         cells.requests.add(kind as usize);
         if let (true, Some(reason)) = (outcome.forwarded, outcome.reason) {
@@ -158,13 +147,13 @@ impl Metrics {
     }
 
     /// Counts a forward that no client waits for: a background validation.
-    pub fn forwarded_in_background(&self, rule: usize, reason: Reason) {
-        self.cells(rule).forwards.add(reason as usize);
+    pub fn forwarded_in_background(&self, meter: &Meter, reason: Reason) {
+        meter.cells().forwards.add(reason as usize);
     }
 
     /// Counts an answer of the origin, or that none came (`None`), `after` so long.
-    pub fn origin_answered(&self, rule: usize, status: Option<StatusCode>, after: Duration) {
-        let cells = self.cells(rule);
+    pub fn origin_answered(&self, meter: &Meter, status: Option<StatusCode>, after: Duration) {
+        let cells = meter.cells();
         let class = class(status);
         let histogram = || {
             let word = CLASSES.get(class).copied().unwrap_or("error");
@@ -174,13 +163,13 @@ impl Metrics {
     }
 
     /// Counts an answer that was stored whole.
-    pub fn stored(&self, rule: usize) {
-        self.cells(rule).stored.fetch_add(1, Ordering::Relaxed);
+    pub fn stored(&self, meter: &Meter) {
+        meter.cells().stored.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts an answer that was not stored.
-    pub fn not_stored(&self, rule: usize, reason: Reason) {
-        self.cells(rule).not_stored.add(reason as usize);
+    pub fn not_stored(&self, meter: &Meter, reason: Reason) {
+        meter.cells().not_stored.add(reason as usize);
     }
 
     /// Counts an event applied.
@@ -197,7 +186,7 @@ impl Metrics {
 
     /// How the requests of each rule ended so far: labelled rules, then `other`, then `none`.
     pub fn counts(&self) -> Vec<RuleCounts> {
-        self.all_cells().map(Cells::counts).collect()
+        self.registry.all().iter().map(|cells| cells.counts()).collect()
     }
 
     /// Moves samples into the histograms' buckets. They pile up until someone does: call this
@@ -223,20 +212,10 @@ impl Metrics {
         if let Some(fleet) = &snapshot.fleet {
             self.tell_fleet(fleet);
         }
-        self.handle.render()
-    }
-
-    fn cells(&self, rule: usize) -> &Cells {
-        let beyond = if rule == usize::MAX {
-            &self.unmatched
-        } else {
-            &self.other
-        };
-        self.labelled.get(rule).unwrap_or(beyond)
-    }
-
-    fn all_cells(&self) -> impl Iterator<Item = &Cells> {
-        self.labelled.iter().chain([&self.other, &self.unmatched])
+        self.tell_reloads(&snapshot.reloads);
+        let mut text = self.handle.render();
+        reload::push_hash(&mut text, &snapshot.config_hash);
+        text
     }
 
     fn histogram(
@@ -255,7 +234,7 @@ impl Metrics {
     }
 
     fn tell_counters(&self, snapshot: &Snapshot) {
-        for cells in self.all_cells() {
+        for cells in self.registry.all() {
             for kind in OutcomeKind::ALL {
                 let labels = [("rule", &*cells.rule), ("outcome", kind.word())];
                 self.counter(names::REQUESTS, &labels, cells.requests.sum(kind as usize));

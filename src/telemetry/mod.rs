@@ -19,14 +19,14 @@ mod timestamp;
 pub use access_log::{AccessLine, AccessLogger, OpenLine, Sink};
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use line_at_end::LineAtEnd;
-pub use log::{LogError, init};
-pub use metrics::{Decoding, Metrics, Pass, RuleCounts, Source, Strength};
+pub use log::{Log, LogError, LogLevel, init, warn_of};
+pub use metrics::{Decoding, Meter, Meters, Metrics, Pass, RuleCounts, Source, Strength};
 pub use outcome::{Outcome, OutcomeKind};
 pub use redis::RedisOperation;
 pub use seldom::Seldom;
 pub use sink::{SinkGuard, StreamSink};
 pub use snapshot::{
-    BlindFigures, FleetFigures, LogFigures, MemoryFigures, OriginFigures, RedisFigures, SharedLogFigures,
-    Snapshot, Sums, TierFigures,
+    BlindFigures, FleetFigures, LogFigures, MemoryFigures, OriginFigures, RedisFigures, ReloadFigures,
+    SharedLogFigures, Snapshot, Sums, TierFigures,
 };
 pub use timestamp::rfc3339;

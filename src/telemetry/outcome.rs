@@ -58,8 +58,6 @@ impl OutcomeKind {
 /// How one request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// [`Rule::index`](crate::config::Rule) of the rule that answered; `usize::MAX`: none did.
-    pub rule: usize,
     /// How it was answered.
     pub kind: OutcomeKind,
     /// Why it was not a plain hit.

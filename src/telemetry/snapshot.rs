@@ -11,6 +11,8 @@ pub struct Snapshot {
     pub started: SystemTime,
     /// Digest of the configuration that is in force.
     pub config_hash: String,
+    /// What came of reading it again.
+    pub reloads: ReloadFigures,
     /// Client connections open.
     pub client_connections: u64,
     /// The connections to the origin.
@@ -33,6 +35,7 @@ impl Default for Snapshot {
             uptime: Duration::ZERO,
             started: SystemTime::UNIX_EPOCH,
             config_hash: String::new(),
+            reloads: ReloadFigures::default(),
             client_connections: 0,
             origin: OriginFigures::default(),
             memory: MemoryFigures::default(),
@@ -40,6 +43,44 @@ impl Default for Snapshot {
             fleet: None,
             collapsed_followers: 0,
             log_dropped: 0,
+        }
+    }
+}
+
+/// What came of reading the configuration again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReloadFigures {
+    /// Reloads that changed something.
+    pub applied: u64,
+    /// Reloads that found nothing that could be changed.
+    pub unchanged: u64,
+    /// Reloads that found a configuration that cannot be used.
+    pub refused: u64,
+    /// Whether the configuration as last read can be used.
+    pub successful: bool,
+    /// When it was last read, at the start or later.
+    pub read: SystemTime,
+}
+
+impl ReloadFigures {
+    /// The sums by the word for what came of it.
+    pub fn results(&self) -> [(&'static str, u64); 3] {
+        [
+            ("applied", self.applied),
+            ("unchanged", self.unchanged),
+            ("refused", self.refused),
+        ]
+    }
+}
+
+impl Default for ReloadFigures {
+    fn default() -> Self {
+        Self {
+            applied: 0,
+            unchanged: 0,
+            refused: 0,
+            successful: true,
+            read: SystemTime::UNIX_EPOCH,
         }
     }
 }

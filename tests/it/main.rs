@@ -40,6 +40,7 @@ mod purging;
 mod ranges;
 mod receipts;
 mod regressions;
+mod reload;
 mod reuse;
 mod schedules;
 mod secured;

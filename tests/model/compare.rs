@@ -52,6 +52,7 @@ impl Kept {
             credentials: credentials(&exchange.request),
             authorization: has(&exchange.request, "Authorization"),
             any_credential: credentials(&exchange.request) != CredentialState::Absent,
+            credential_fields: 0,
             no_store: larder::policy::request::RequestDirectives::scan(&request).no_store,
         };
         let storing = storing::judge(&rule, &facts, status, &answer, &times, received);

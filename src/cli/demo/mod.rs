@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::client::{Client, ClientError, causes};
 use super::runtime::Signals;
-use super::{Front, Output, Start, StartFailure};
+use super::{Front, Launch, Output, Start, StartFailure};
 use crate::config::{self, AccessLog, Overrides, Source};
 use crate::route::Table;
 
@@ -123,7 +123,7 @@ async fn open(args: &DemoArgs, shop: &Shop, start: Start) -> Result<(Front, Arc<
     // Lines about slow requests, which here is what the shop is for, would bury the figures.
     loaded.config.log.access = AccessLog::Off;
     let rules = loaded.config.rules.clone();
-    let front = start(loaded.config).await.map_err(DemoError::Start)?;
+    let front = start(Launch::of(loaded.config)).await.map_err(DemoError::Start)?;
     Ok((front, rules))
 }
 
@@ -195,7 +195,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
-    use crate::admin::{self, AdminState, PurgeReceipt};
+    use crate::admin::{self, AdminState, PurgeReceipt, Reloaded};
     use crate::config::Address;
     use crate::tasks::Tasks;
     use crate::telemetry::{Metrics, Snapshot};
@@ -206,14 +206,17 @@ mod tests {
         let front = Front {
             listen: vec![Address::Tcp(shop.address())],
             admin: listener.local_addr().unwrap(),
+            reload: Box::new(|| Box::pin(std::future::ready(()))),
             drain: Box::new(|| Box::pin(std::future::ready(true))),
         };
         let state = AdminState {
-            token: None,
+            token: Arc::default(),
             ready: Arc::new(AtomicBool::new(true)),
-            metrics: Arc::new(Metrics::new(&[], 0)),
+            metrics: Arc::new(Metrics::new(0)),
             snapshot: Arc::new(Snapshot::default),
             purge: Arc::new(|_| Box::pin(std::future::ready(Ok(PurgeReceipt::default())))),
+            reload: Arc::new(|| Box::pin(std::future::ready(Arc::new(Reloaded::NothingToRead)))),
+            refused: Arc::new(|| None),
         };
         Tasks::new().detach(admin::serve(listener, state, std::future::pending()));
         front

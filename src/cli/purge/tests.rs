@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use clap::Parser;
 
 use super::*;
-use crate::admin::{self, AdminState, PurgeReceipt, ReceiptPod, ReceiptPosition};
+use crate::admin::{self, AdminState, PurgeReceipt, ReceiptPod, ReceiptPosition, Reloaded};
 use crate::config::Secret;
 use crate::tasks::Tasks;
 use crate::telemetry::{Metrics, Snapshot};
@@ -25,9 +25,9 @@ async fn port(token: &str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let state = AdminState {
-        token: Some(Secret(token.to_owned())),
+        token: Arc::new(Some(Arc::new(Secret(token.to_owned()))).into()),
         ready: Arc::new(AtomicBool::new(true)),
-        metrics: Arc::new(Metrics::new(&[], 0)),
+        metrics: Arc::new(Metrics::new(0)),
         snapshot: Arc::new(Snapshot::default),
         purge: Arc::new(|request| {
             let position = (!request.dry_run).then(|| ReceiptPosition {
@@ -49,6 +49,8 @@ async fn port(token: &str) -> String {
             };
             Box::pin(async move { Ok(receipt) })
         }),
+        reload: Arc::new(|| Box::pin(async { Arc::new(Reloaded::NothingToRead) })),
+        refused: Arc::new(|| None),
     };
     Tasks::new().detach(admin::serve(listener, state, std::future::pending()));
     url
@@ -89,7 +91,7 @@ async fn the_receipt_is_shown_and_a_refusal_explained() {
         (
             &other,
             1,
-            "is not the one that Larder read from `admin_token_file`",
+            "is not the one that Larder has read from `admin_token_file`",
         ),
         (&empty, 2, "holds no token"),
     ] {

@@ -184,7 +184,11 @@ fn secured(
         }
         (written, true) => {
             let url = raw.url.as_ref().map_or(&raw.place, |url| &url.place);
-            tls::client(written.as_ref(), PEER, url, directory, report).map(RedisTls)
+            let client = tls::client(written.as_ref(), PEER, url, directory, report)?;
+            Some(RedisTls {
+                config: client.config,
+                digest: client.digest,
+            })
         }
     }
 }

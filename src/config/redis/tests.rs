@@ -74,7 +74,7 @@ fn every_key_says_what_it_says() {
             .tls
             .as_ref()
             .unwrap()
-            .0
+            .config
             .client_auth_cert_resolver
             .has_certs()
     );

@@ -6,14 +6,23 @@ use std::time::Duration;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::super::model::{
-    AcceptEncoding, BodyKey, Compress, FieldSet, JsonOthers, QueryKey, Rule, SetCookie, Share, Ttl, Unkeyed,
+    AcceptEncoding, BodyKey, Compress, FieldSet, Forwarded, JsonOthers, QueryKey, Rule, SetCookie, Share,
+    Ttl, Unkeyed,
 };
 
 /// Changes when the meaning of a field changes that a rule cannot express.
 const VERSION: u64 = 1;
 
-/// Digests a rule, and the credentials that all rules share.
-pub(super) fn of(rule: &Rule, credentials: &FieldSet) -> u64 {
+/// What all rules share that decides what is stored.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<'a> {
+    pub credentials: &'a FieldSet,
+    /// Another `X-Forwarded-For` is another request to the origin, which may `Vary` by it.
+    pub forwarded: Forwarded,
+}
+
+/// Digests a rule, and what all rules share.
+pub(super) fn of(rule: &Rule, shared: Shared<'_>) -> u64 {
     let mut d = Digest(Xxh3::new());
     d.number(VERSION);
     // Entries are invalidated by the rule's name: under another name they could not be.
@@ -63,8 +72,14 @@ pub(super) fn of(rule: &Rule, credentials: &FieldSet) -> u64 {
     }
     d.list(rule.targeted.iter().map(|name| name.as_str().to_owned()));
     d.number(rule.max_object);
+    let credentials = shared.credentials;
     d.list(credentials.exact.iter().map(|name| name.as_str().to_owned()));
     d.list(credentials.prefixes.iter().cloned());
+    match shared.forwarded {
+        Forwarded::Append => {}
+        Forwarded::Pass => d.text("pass"),
+        Forwarded::Strip => d.text("strip"),
+    }
     d.0.digest()
 }
 

@@ -31,6 +31,8 @@ pub(super) use invalidate::{shape, touches};
 pub(super) struct Surroundings<'a> {
     /// What the machine grants.
     pub machine: Machine,
+    /// The memory tier of a Larder that runs already.
+    pub running: Option<Store>,
     /// What the token file holds.
     pub admin_token: Option<Secret>,
     /// The shared tier, what its files hold included.
@@ -62,15 +64,21 @@ pub(super) fn resolve(raw: &Raw, around: Surroundings<'_>, report: &mut Report) 
         report,
     );
     let store = store(raw, around.machine, report);
+    let in_force = around.running.unwrap_or(store);
     let credentials = fields::credentials(raw.credentials.as_deref(), report);
-    let mut rules = rule::rules(raw, store, &credentials, report);
+    let forwarded = value(&raw.forwarded, Forwarded::Append);
+    let shared = fingerprint::Shared {
+        credentials: &credentials,
+        forwarded,
+    };
+    let mut rules = rule::rules(raw, (store, in_force), shared, report);
     invalidate::resolve(&raw.rules, &mut rules, report);
     let upgrade = fields::upgrade(raw.upgrade.as_deref(), report);
     let log = log(&raw.log, report);
-    let mut unmatched = Rule::unmatched(store.max_object);
+    let mut unmatched = Rule::unmatched(in_force.max_object);
     // A write rule may name any path.
     unmatched.written = rules.iter().any(|rule| !rule.invalidate.is_empty());
-    unmatched.fingerprint = fingerprint::of(&unmatched, &credentials);
+    unmatched.fingerprint = fingerprint::of(&unmatched, shared);
     let table = ties::compile(rules, unmatched, &raw.rules, report)?;
     if !report.has_errors() {
         warnings::all(&raw.rules, &raw.defaults, &table, report);
@@ -84,7 +92,7 @@ pub(super) fn resolve(raw: &Raw, around: Surroundings<'_>, report: &mut Report) 
             tls: around.origin_tls,
             ..origin?
         },
-        forwarded: value(&raw.forwarded, Forwarded::Append),
+        forwarded,
         credentials,
         store,
         redis: around.redis,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::super::model::{AcceptEncoding, BodyKey, Collapse, FieldSet, KeySpec, QueryKey, Rule, Store, Ttl};
+use super::super::model::{AcceptEncoding, BodyKey, Collapse, KeySpec, QueryKey, Rule, Store, Ttl};
 use super::super::raw::{Raw, RawRule, Terms};
 use super::super::report::Report;
 use super::super::similar::nearest;
@@ -15,8 +15,14 @@ use super::ttl::Policies;
 use super::{check_max_object, fingerprint, name};
 use crate::route::{Pattern, Place as Part, Template};
 
-/// Every rule of the file, in its order; `invalidate` is not filled in yet.
-pub(super) fn rules(raw: &Raw, store: Store, credentials: &FieldSet, report: &mut Report) -> Vec<Rule> {
+/// Every rule of the file, in its order; `invalidate` is not filled in yet. The bounds of `store` are
+/// checked against; those that rules get are of the memory tier that is `in_force`.
+pub(super) fn rules(
+    raw: &Raw,
+    (store, in_force): (Store, Store),
+    shared: fingerprint::Shared<'_>,
+    report: &mut Report,
+) -> Vec<Rule> {
     let names = name::names(&raw.rules, report);
     let policies = Policies::new(&raw.policies, report);
     if let Some(written) = &raw.defaults.max_object {
@@ -32,6 +38,7 @@ pub(super) fn rules(raw: &Raw, store: Store, credentials: &FieldSet, report: &mu
     let mut context = Context {
         raw,
         store,
+        in_force,
         policies,
         default_ttl,
         report,
@@ -39,7 +46,7 @@ pub(super) fn rules(raw: &Raw, store: Store, credentials: &FieldSet, report: &mu
     let mut rules = Vec::with_capacity(raw.rules.len());
     for (index, (written, name)) in raw.rules.iter().zip(names).enumerate() {
         let mut rule = context.rule(written, index, name);
-        rule.fingerprint = fingerprint::of(&rule, credentials);
+        rule.fingerprint = fingerprint::of(&rule, shared);
         rules.push(rule);
     }
     rules
@@ -48,6 +55,7 @@ pub(super) fn rules(raw: &Raw, store: Store, credentials: &FieldSet, report: &mu
 struct Context<'a> {
     raw: &'a Raw,
     store: Store,
+    in_force: Store,
     policies: Policies,
     default_ttl: Option<Ttl>,
     report: &'a mut Report,
@@ -106,7 +114,8 @@ impl Context<'_> {
             ),
             collapse: words.collapse,
             partial: pick(&own.partial, &default.partial, false),
-            max_object: pick(&own.max_object, &default.max_object, self.store.max_object),
+            max_object: pick(&own.max_object, &default.max_object, self.in_force.max_object)
+                .min(self.in_force.memory / 4),
             timeout: pick_option(&own.timeout, &default.timeout),
             invalidate: Vec::new(),
             soft: written.soft.as_ref().is_some_and(|soft| soft.value),

@@ -15,7 +15,7 @@ use super::super::model::{ListenerTls, Shown};
 use super::super::raw::{RawListenerTls, RawPair};
 use super::super::report::Report;
 use super::pem::{self, Pair, Part, Unusable};
-use super::{half, tell, text};
+use super::{digest, half, tell, text};
 
 /// Protocols that a client may choose by ALPN (RFC 7301), the first liked best.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -27,7 +27,10 @@ pub(in crate::config) fn listener(
     report: &mut Report,
 ) -> Option<ListenerTls> {
     let pairs = std::iter::once(&written.first).chain(&written.more);
-    let read: Vec<Option<CertifiedKey>> = pairs.map(|pair| certified(pair, directory, report)).collect();
+    let mut texts = Vec::new();
+    let read: Vec<Option<CertifiedKey>> = pairs
+        .map(|pair| certified(pair, &mut texts, directory, report))
+        .collect();
     let client_ca = text(
         written.client_ca.as_ref(),
         "the authority of clients' certificates",
@@ -36,7 +39,9 @@ pub(in crate::config) fn listener(
     );
     let certified = read.into_iter().collect::<Option<Vec<_>>>()?;
     let shown = certified.iter().map(shown).collect();
-    let roots = match client_ca? {
+    let client_ca = client_ca?;
+    texts.push(client_ca.clone());
+    let roots = match client_ca {
         None => None,
         Some(pem) => match pem::given_roots(&pem) {
             Ok(roots) => Some(roots),
@@ -55,6 +60,7 @@ pub(in crate::config) fn listener(
         Ok(config) => Some(ListenerTls {
             config: Arc::new(config),
             shown,
+            digest: digest(&texts),
         }),
         Err(unusable) => {
             tell(
@@ -68,7 +74,13 @@ pub(in crate::config) fn listener(
     }
 }
 
-fn certified(pair: &RawPair, directory: Option<&Path>, report: &mut Report) -> Option<CertifiedKey> {
+/// A certificate with its key; what their files hold is added to `read`.
+fn certified(
+    pair: &RawPair,
+    read: &mut Vec<Option<String>>,
+    directory: Option<&Path>,
+    report: &mut Report,
+) -> Option<CertifiedKey> {
     let (certificate, key) = (pair.certificate.as_ref(), pair.key.as_ref());
     let texts = (
         text(certificate, "the certificate", directory, report),
@@ -76,6 +88,7 @@ fn certified(pair: &RawPair, directory: Option<&Path>, report: &mut Report) -> O
     );
     match texts {
         (Some(Some(certificate_text)), Some(Some(key_text))) => {
+            read.extend([Some(certificate_text.clone()), Some(key_text.clone())]);
             let own = Pair {
                 certificate: &certificate_text,
                 key: &key_text,

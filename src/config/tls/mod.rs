@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use xxhash_rust::xxh3::xxh3_64;
 
 use self::pem::{Pair, Part, Unusable};
 use super::files;
@@ -17,6 +18,22 @@ use super::source::{Place, Spanned};
 pub(super) use listener::listener;
 pub(super) use pem::Peer;
 
+/// How connections to a server are secured.
+pub(super) struct Client {
+    pub config: Arc<ClientConfig>,
+    /// Digest of the files that it was made of.
+    pub digest: u64,
+}
+
+/// Digest of what files held.
+fn digest<'t>(texts: impl IntoIterator<Item = &'t Option<String>>) -> u64 {
+    let texts: Vec<&str> = texts
+        .into_iter()
+        .map(|text| text.as_deref().unwrap_or_default())
+        .collect();
+    xxh3_64(texts.join("\0").as_bytes())
+}
+
 /// Secures connections to a server: by the authorities and the certificate that `written` names, else
 /// by the system's authorities and without one. What is wrong with nothing written is told at `by`.
 pub(super) fn client(
@@ -25,7 +42,7 @@ pub(super) fn client(
     by: &Place,
     directory: Option<&Path>,
     report: &mut Report,
-) -> Option<Arc<ClientConfig>> {
+) -> Option<Client> {
     let (ca, certificate, key) = match written {
         Some(tls) => (tls.ca.as_ref(), tls.certificate.as_ref(), tls.key.as_ref()),
         None => (None, None, None),
@@ -50,7 +67,10 @@ pub(super) fn client(
         None => pem::system_roots(),
     };
     match roots.and_then(|roots| pem::client(roots, own, peer)) {
-        Ok(config) => Some(Arc::new(config)),
+        Ok(config) => Some(Client {
+            config: Arc::new(config),
+            digest: digest([&ca_text, &certificate_text, &key_text]),
+        }),
         Err(unusable) => {
             tell(unusable, (ca, certificate, key), by, report);
             None

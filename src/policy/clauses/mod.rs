@@ -197,6 +197,7 @@ impl Given {
             credentials,
             authorization: has_any,
             any_credential: has_any,
+            credential_fields: 0,
             no_store: RequestDirectives::scan(request).no_store,
         }
     }

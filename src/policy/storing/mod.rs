@@ -32,6 +32,11 @@ pub struct RequestFacts {
     pub authorization: bool,
     /// Whether the request had any credential at all, named or not.
     pub any_credential: bool,
+    /// Digest of the fields that counted as credentials then ([`FieldSet::digest`]): under others
+    /// nobody knows any more what the request had.
+    ///
+    /// [`FieldSet::digest`]: crate::config::FieldSet::digest
+    pub credential_fields: u64,
     /// Whether the client said `no-store`.
     pub no_store: bool,
 }

@@ -254,3 +254,24 @@ async fn trouble_is_told_once_by_name_and_so_is_its_end_and_never_the_password()
     assert_eq!(count("sesame"), 0, "{lines}");
     assert_eq!(count("redis.sock"), 3, "{lines}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_that_changes_counts_from_the_next_connection_on() {
+    let server = Process::unix(&["--requirepass", "right"]);
+    let with = |password: &str| config::Redis {
+        password: Some(Secret(password.to_owned())),
+        ..one(&server.address)
+    };
+    let (redis, metrics) = start(with("wrong"));
+    let refused = || {
+        metrics
+            .render(&crate::telemetry::Snapshot::default())
+            .contains("wrong-password")
+    };
+    eventually("it is refused", async || refused()).await;
+    redis.log_in_as(&with("right"));
+    let wanted = with("right").connections as u64;
+    eventually("it is connected", async || redis.stats().connections == wanted).await;
+    redis.log_in_as(&with("wrong"));
+    assert_eq!(redis.stats().connections, wanted, "those that stand are let be");
+}

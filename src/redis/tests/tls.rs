@@ -27,7 +27,10 @@ impl Authority {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        RedisTls(Arc::new(config))
+        RedisTls {
+            config: Arc::new(config),
+            digest: 0,
+        }
     }
 
     fn server(&self, name: &str, clients: &str) -> Process {

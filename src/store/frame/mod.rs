@@ -50,7 +50,7 @@ pub const MOST_FIELDS: usize = 384;
 pub const READING: usize = 128 * 1024;
 
 /// How every frame begins, its version last.
-const MAGIC: [u8; 4] = [b'L', b'D', b'R', 2];
+const MAGIC: [u8; 4] = [b'L', b'D', b'R', 3];
 
 /// What is told when an entry is written, beside the response itself.
 #[derive(Debug, Clone, Copy)]

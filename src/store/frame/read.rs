@@ -352,6 +352,7 @@ impl<'f> Reader<'f> {
             credentials,
             authorization,
             any_credential,
+            credential_fields: self.long()?,
             no_store,
         })
     }

@@ -87,6 +87,7 @@ fn small() -> Parts {
             credentials: CredentialState::Unnamed,
             authorization: false,
             any_credential: true,
+            credential_fields: 0x99AA_BBCC_DDEE_FF00,
             no_store: true,
         },
         tags: Box::new([TagId::from_bits(1), TagId::from_bits(u64::MAX)]),
@@ -259,11 +260,13 @@ fn facts() -> impl Strategy<Value = RequestFacts> {
         Just(CredentialState::UnnamedAuthorization),
         Just(CredentialState::Unnamed),
     ];
-    ("[A-Z]{1,30}", credentials, any::<[bool; 3]>()).prop_map(|(method, credentials, flags)| RequestFacts {
+    let parts = ("[A-Z]{1,30}", credentials, any::<u64>(), any::<[bool; 3]>());
+    parts.prop_map(|(method, credentials, credential_fields, flags)| RequestFacts {
         method: method.parse().unwrap(),
         credentials,
         authorization: flags[0],
         any_credential: flags[1],
+        credential_fields,
         no_store: flags[2],
     })
 }
@@ -387,18 +390,18 @@ fn the_bytes_of_a_frame_are_the_same_in_every_version() {
     };
     let [checked, signed] = sealers();
     insta::assert_snapshot!(shown(packed(small(), &checked).head), @"
-    4c44520201303132333435363738396162636465660102030405060708000000
+    4c44520301303132333435363738396162636465660102030405060708000000
     0000000009000000000000000000000000000000000000000000000000077468
     65206b65790194000000000000003c0000000500000000000000070000000000
-    00000000000008000000001500000004504f5354030611223344556677880000
-    0000000005dc0000018cc4e5227b000000000036ee800000000472756c650000
-    00042f612f6200000006000000000000000100ea3aa5c31425364d84ee33a072
-    8079984dae56d9699ce9af8bd47fc0f09a82ffffffffffffffff010000000264
-    65000200066163636570740100000009746578742f68746d6c0003782d620000
-    04000465746167000000032265220003782d6100000001310003782d61000000
-    0000047661727900000006616363657074010200000000000000000007020200
-    000000000000030000000000000011636f6e74656e74696e20677a69707a7374
-    c8b6c6281eec1b6a
+    00000000000008000000001500000004504f5354030699aabbccddeeff001122
+    33445566778800000000000005dc0000018cc4e5227b000000000036ee800000
+    000472756c65000000042f612f6200000006000000000000000100ea3aa5c314
+    25364d84ee33a0728079984dae56d9699ce9af8bd47fc0f09a82ffffffffffff
+    ffff01000000026465000200066163636570740100000009746578742f68746d
+    6c0003782d62000004000465746167000000032265220003782d610000000131
+    0003782d61000000000004766172790000000661636365707401020000000000
+    0000000007020200000000000000030000000000000011636f6e74656e74696e
+    20677a69707a7374f1577454048dd860
     ");
     let nominated = pack_nominated(&small().key, position(), &[http::header::ACCEPT], &signed);
     insta::assert_snapshot!(shown(nominated.unwrap()), @"

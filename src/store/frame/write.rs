@@ -237,6 +237,7 @@ impl Frame {
             CredentialState::Unnamed => 3,
         });
         self.flags([facts.authorization, facts.any_credential, facts.no_store]);
+        self.long(facts.credential_fields);
         Some(())
     }
 

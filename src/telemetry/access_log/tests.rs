@@ -9,9 +9,9 @@ use super::*;
 use crate::policy::Reason;
 use crate::telemetry::rfc3339;
 
-fn settings(access: AccessLog, format: LogFormat) -> LogSettings {
+fn settings(access: AccessLog) -> LogSettings {
     LogSettings {
-        format,
+        format: LogFormat::Json,
         level: "info".to_owned(),
         access,
         slow_request: Duration::from_secs(1),
@@ -21,7 +21,6 @@ fn settings(access: AccessLog, format: LogFormat) -> LogSettings {
 
 fn outcome(kind: OutcomeKind, status: u16, millis: u64) -> Outcome {
     Outcome {
-        rule: 0,
         kind,
         reason: Some(Reason::UriMiss),
         forwarded: true,
@@ -53,7 +52,7 @@ fn written_of(format: LogFormat, line: &AccessLine<'_>) -> String {
         let lines = lines.clone();
         Arc::new(move |line| lines.lock().unwrap().push_str(line))
     };
-    let logger = AccessLogger::new(&settings(AccessLog::All, format), sink);
+    let logger = AccessLogger::new(format, sink);
     let open = logger.open(line);
     assert_eq!(*lines.lock().unwrap(), "", "nothing before the end");
     logger.close(open, 12, Duration::from_micros(1_234));
@@ -79,19 +78,19 @@ fn the_setting_decides_who_gets_a_line() {
         (AccessLog::Rate(1.0), [true, true, true, true, true]),
     ];
     for (access, wanted) in rows {
-        let logger = AccessLogger::new(&settings(access, LogFormat::Json), Arc::new(|_| {}));
-        let asked = [fine, missing, failed, broken, slow].map(|outcome| logger.wants(&outcome));
+        let logger = AccessLogger::new(LogFormat::Json, Arc::new(|_| {}));
+        let settings = settings(access);
+        let asked = [fine, missing, failed, broken, slow].map(|outcome| logger.wants(&settings, &outcome));
         assert_eq!(asked, wanted, "{access:?}");
-        assert_eq!(logger.is_on(), wanted != [false; 5]);
     }
 }
 
 #[test]
 fn a_rate_picks_its_share() {
-    let access = AccessLog::Rate(0.01);
-    let logger = AccessLogger::new(&settings(access, LogFormat::Json), Arc::new(|_| {}));
+    let settings = settings(AccessLog::Rate(0.01));
+    let logger = AccessLogger::new(LogFormat::Json, Arc::new(|_| {}));
     let fine = outcome(OutcomeKind::Hit, 200, 1);
-    let picked = (0..100_000).filter(|_| logger.wants(&fine)).count();
+    let picked = (0..100_000).filter(|_| logger.wants(&settings, &fine)).count();
     assert!((950..=1_050).contains(&picked), "{picked}");
 }
 

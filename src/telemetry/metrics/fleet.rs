@@ -51,7 +51,7 @@ impl Metrics {
     }
 
     /// A counter with labels of a closed list, there from the start.
-    fn sum(&self, name: &'static str, labels: &[(&'static str, &str)], sum: u64) {
+    pub(super) fn sum(&self, name: &'static str, labels: &[(&'static str, &str)], sum: u64) {
         self.recorder
             .register_counter(&key(name, labels), &METADATA)
             .absolute(sum);

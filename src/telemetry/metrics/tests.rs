@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::config::Rule;
 use crate::fields::coding::Coding;
 use crate::telemetry::{FleetFigures, RedisOperation};
 
@@ -14,9 +15,41 @@ fn rules(number: usize) -> Vec<Arc<Rule>> {
     (0..number).map(named).collect()
 }
 
-fn outcome(rule: usize, kind: OutcomeKind) -> Outcome {
+/// Nothing counted yet, of so many rules.
+struct Counting {
+    metrics: Metrics,
+    meters: Meters,
+    rules: Vec<Arc<Rule>>,
+}
+
+impl std::ops::Deref for Counting {
+    type Target = Metrics;
+
+    fn deref(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+impl Counting {
+    fn of(number: usize, limit: usize) -> Counting {
+        let metrics = Metrics::new(number.min(limit));
+        let rules = rules(number);
+        Counting {
+            meters: metrics.meters(&rules, limit),
+            metrics,
+            rules,
+        }
+    }
+
+    /// The meter of a rule; `usize::MAX`: of no rule.
+    fn meter(&self, rule: usize) -> &Meter {
+        let rule = self.rules.get(rule);
+        rule.map_or(self.meters.unmatched(), |rule| self.meters.of(rule))
+    }
+}
+
+fn outcome(kind: OutcomeKind) -> Outcome {
     Outcome {
-        rule,
         kind,
         reason: Some(Reason::UriMiss),
         forwarded: true,
@@ -42,23 +75,23 @@ fn sum(text: &str, name: &str) -> f64 {
 }
 
 /// Uses every cell of every rule and everything else once.
-fn exercise(metrics: &Metrics, rules: usize) -> u64 {
+fn exercise(metrics: &Counting, rules: usize) -> u64 {
     let mut requests = 0;
     for rule in (0..rules).chain([usize::MAX]) {
         for kind in OutcomeKind::ALL {
-            metrics.account(&outcome(rule, kind));
+            metrics.account(metrics.meter(rule), &outcome(kind));
             requests += 1;
         }
         for &reason in Reason::ALL {
-            metrics.not_stored(rule, reason);
-            metrics.forwarded_in_background(rule, reason);
+            metrics.not_stored(metrics.meter(rule), reason);
+            metrics.forwarded_in_background(metrics.meter(rule), reason);
         }
-        metrics.stored(rule);
+        metrics.stored(metrics.meter(rule));
         for status in [101, 200, 301, 404, 500] {
             let status = StatusCode::from_u16(status).unwrap();
-            metrics.origin_answered(rule, Some(status), Duration::from_secs(1));
+            metrics.origin_answered(metrics.meter(rule), Some(status), Duration::from_secs(1));
         }
-        metrics.origin_answered(rule, None, Duration::from_secs(1));
+        metrics.origin_answered(metrics.meter(rule), None, Duration::from_secs(1));
     }
     for source in [Source::Write, Source::Purge] {
         metrics.invalidated(source, Strength::Hard);
@@ -96,7 +129,7 @@ fn with_redis() -> Snapshot {
 
 #[test]
 fn what_pods_share_is_shown_from_the_start_and_only_where_there_is_a_redis() {
-    let metrics = Metrics::new(&rules(1), 1);
+    let metrics = Counting::of(1, 1);
     let text = metrics.render(&Snapshot::default());
     for name in [
         "larder_redis_",
@@ -139,7 +172,7 @@ fn what_pods_share_is_shown_from_the_start_and_only_where_there_is_a_redis() {
 
 #[test]
 fn outcomes_sum_to_requests_whatever_the_rule() {
-    let metrics = Metrics::new(&rules(5), 3);
+    let metrics = Counting::of(5, 3);
     let requests = exercise(&metrics, 5);
     let text = metrics.render(&Snapshot::default());
     assert_eq!(sum(&text, names::REQUESTS), requests as f64);
@@ -153,9 +186,9 @@ fn outcomes_sum_to_requests_whatever_the_rule() {
 
 #[test]
 fn rules_beyond_the_limit_share_the_label_other_and_unmatched_requests_have_none() {
-    let metrics = Metrics::new(&rules(4), 2);
-    for rule in [0, 1, 2, 3, 99, usize::MAX] {
-        metrics.account(&outcome(rule, OutcomeKind::Hit));
+    let metrics = Counting::of(4, 2);
+    for rule in [0, 1, 2, 3, usize::MAX] {
+        metrics.account(metrics.meter(rule), &outcome(OutcomeKind::Hit));
     }
     let text = metrics.render(&Snapshot::default());
     let hits = |rule: &str| {
@@ -167,26 +200,27 @@ fn rules_beyond_the_limit_share_the_label_other_and_unmatched_requests_have_none
     assert_eq!(hits("rule-000"), Some(1.0));
     assert_eq!(hits("rule-001"), Some(1.0));
     assert_eq!(hits("rule-002"), None);
-    assert_eq!(hits("other"), Some(3.0));
+    assert_eq!(hits("other"), Some(2.0));
     assert_eq!(hits("none"), Some(1.0));
 }
 
 #[test]
 fn only_what_was_forwarded_counts_as_a_forward() {
-    let metrics = Metrics::new(&rules(1), 1);
-    metrics.account(&Outcome {
+    let metrics = Counting::of(1, 1);
+    let followed = Outcome {
         forwarded: false,
-        ..outcome(0, OutcomeKind::Collapsed)
-    });
+        ..outcome(OutcomeKind::Collapsed)
+    };
+    metrics.account(metrics.meter(0), &followed);
     assert_eq!(metrics.counts()[0].forwards, 0);
-    metrics.account(&outcome(0, OutcomeKind::Miss));
+    metrics.account(metrics.meter(0), &outcome(OutcomeKind::Miss));
     assert_eq!(metrics.counts()[0].forwards, 1);
     assert_eq!(metrics.counts()[0].of(OutcomeKind::Collapsed), 1);
 }
 
 #[test]
 fn what_is_shown_has_the_names_and_labels_of_the_catalogue_and_nothing_is_missing() {
-    let metrics = Metrics::new(&rules(1), 1);
+    let metrics = Counting::of(1, 1);
     exercise(&metrics, 1);
     let text = metrics.render(&with_redis());
     let mut shown = BTreeSet::new();
@@ -224,18 +258,26 @@ fn series(line: &str) -> (String, Vec<String>) {
 fn the_exposition_stays_within_100_kb_and_4_kb_a_rule() {
     use OutcomeKind::{Collapsed, Hit, Miss, Stale};
     for number in [1, 16, 17, 200, 1_000] {
-        let metrics = Metrics::new(&rules(number), 200);
+        let metrics = Counting::of(number, 200);
         for rule in (0..number).chain([usize::MAX]) {
             for kind in [Hit, Miss, Collapsed, Stale] {
-                metrics.account(&outcome(rule, kind));
+                metrics.account(metrics.meter(rule), &outcome(kind));
             }
             for reason in [Reason::Stale, Reason::Invalidated, Reason::Credentials] {
-                metrics.forwarded_in_background(rule, reason);
-                metrics.not_stored(rule, reason);
+                metrics.forwarded_in_background(metrics.meter(rule), reason);
+                metrics.not_stored(metrics.meter(rule), reason);
             }
-            metrics.stored(rule);
-            metrics.origin_answered(rule, Some(StatusCode::OK), Duration::from_millis(200));
-            metrics.origin_answered(rule, Some(StatusCode::NOT_FOUND), Duration::from_millis(200));
+            metrics.stored(metrics.meter(rule));
+            metrics.origin_answered(
+                metrics.meter(rule),
+                Some(StatusCode::OK),
+                Duration::from_millis(200),
+            );
+            metrics.origin_answered(
+                metrics.meter(rule),
+                Some(StatusCode::NOT_FOUND),
+                Duration::from_millis(200),
+            );
         }
         let bytes = metrics.render(&Snapshot::default()).len();
         assert!(
@@ -247,10 +289,10 @@ fn the_exposition_stays_within_100_kb_and_4_kb_a_rule() {
 
 #[test]
 fn durations_fall_into_buckets_and_outlive_upkeep() {
-    let metrics = Metrics::new(&rules(1), 1);
-    metrics.account(&outcome(0, OutcomeKind::Hit));
+    let metrics = Counting::of(1, 1);
+    metrics.account(metrics.meter(0), &outcome(OutcomeKind::Hit));
     metrics.upkeep();
-    metrics.account(&outcome(0, OutcomeKind::Hit));
+    metrics.account(metrics.meter(0), &outcome(OutcomeKind::Hit));
     let text = metrics.render(&Snapshot::default());
     let bucket = |le: &str| {
         let labels = format!("rule=\"rule-000\",outcome=\"hit\",le=\"{le}\"");
@@ -266,7 +308,7 @@ fn durations_fall_into_buckets_and_outlive_upkeep() {
 
 #[test]
 fn gauges_show_the_snapshot_of_the_scrape() {
-    let metrics = Metrics::new(&[], 200);
+    let metrics = Counting::of(0, 200);
     let mut snapshot = Snapshot {
         client_connections: 7,
         log_dropped: 2,

@@ -109,6 +109,7 @@ pub fn parts(key: &str, fields: HeaderMap, selecting: Selecting, len: usize) -> 
             credentials: CredentialState::Named,
             authorization: false,
             any_credential: true,
+            credential_fields: 0,
             no_store: false,
         },
         tags: Box::new([Tag::Named("product:1".to_owned()).id()]),

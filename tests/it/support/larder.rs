@@ -228,7 +228,8 @@ impl TestLarder {
     /// Puts other rules in force, as a reload would.
     pub fn replace_config(&self, yaml: &str, origin: &TestOrigin) {
         let config = config(&whole_yaml(yaml, &origin.url()));
-        self.with_app(|app| app.replace_config(config));
+        self.with_app(|app| app.take_over(config))
+            .expect("a level that the log can take");
     }
 
     /// Moves time ahead.

@@ -29,7 +29,7 @@ pub use client::{Client, End, Response, request_bytes};
 pub use fault_proxy::{Fault, FaultProxy};
 pub use gate::{Gate, within};
 pub use http2::{Http2Client, read as read_streamed};
-pub use larder::{LarderBuilder, TestLarder};
+pub use larder::{LarderBuilder, TestLarder, whole_yaml};
 pub use origin::TestOrigin;
 pub use origin_process::OriginProcess;
 pub use port::HeldPort;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub struct LarderProcess {
     /// Lines on standard output.
     output: mpsc::UnboundedReceiver<String>,
     /// Its working directory, which holds the configuration.
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// The binary, without this process's environment.
@@ -89,6 +89,13 @@ impl LarderProcess {
         LarderProcess::up(command, directory, lines_of).await
     }
 
+    /// Starts it with the configuration at `path` below `directory`.
+    pub async fn start_at(directory: TempDir, path: &str) -> LarderProcess {
+        let mut command = larder(&["serve", "--config"]);
+        command.arg(directory.path().join(path));
+        LarderProcess::up(command, directory, lines_of).await
+    }
+
     /// Starts it with flags alone, where there is no file.
     pub async fn start_bare(arguments: &[&str]) -> LarderProcess {
         let directory = tempfile::tempdir().expect("a directory");
@@ -125,8 +132,42 @@ impl LarderProcess {
             first,
             lines,
             output,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// The directory that holds its configuration.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes another configuration for the origin at `url` in the place of its own.
+    pub fn rewrite(&self, yaml: &str, url: &str) {
+        let path = self.directory().join("larder.yaml");
+        std::fs::write(path, whole_yaml(yaml, url)).expect("a file");
+    }
+
+    /// Has it read its configuration again by `POST /reload`.
+    pub async fn reload(&self) -> Response {
+        let json = [("Content-Type", "application/json")];
+        self.admin("POST", "/reload", &json).await
+    }
+
+    /// Any request on the admin port.
+    pub async fn admin(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> Response {
+        let fields = [&[("Host", "localhost")], fields].concat();
+        let mut client = Client::connect(self.admin).await;
+        client.request(method, target, &fields, b"").await.complete()
+    }
+
+    /// The URL of the admin port.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.admin)
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next line on standard output.
@@ -187,11 +228,7 @@ impl LarderProcess {
 
     /// GET on the admin port.
     pub async fn admin_get(&self, target: &str) -> Response {
-        let mut client = Client::connect(self.admin).await;
-        client
-            .request("GET", target, &[("Host", "localhost")], b"")
-            .await
-            .complete()
+        self.admin("GET", target, &[]).await
     }
 
     /// The sum of a counter over all its series that carry every one of `labels`.

@@ -66,6 +66,7 @@ fn with(credentials: CredentialState) -> RequestFacts {
         credentials,
         authorization: credentials == CredentialState::UnnamedAuthorization,
         any_credential: credentials != CredentialState::Absent,
+        credential_fields: 0,
         no_store: false,
     }
 }
