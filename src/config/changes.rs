@@ -160,7 +160,10 @@ impl Changes {
         } = running;
         let same_place = (host, *port, unix) == (&read.host, read.port, &read.unix);
         self.restart("origin.url", same_place && tls.is_some() == read.tls.is_some());
-        self.restart("origin.tls", tls.is_some() != read.tls.is_some() || *tls == read.tls);
+        self.restart(
+            "origin.tls",
+            tls.is_some() != read.tls.is_some() || *tls == read.tls,
+        );
         self.live("origin.connect_timeout", *connect_timeout == read.connect_timeout);
         self.live(
             "origin.response_timeout",

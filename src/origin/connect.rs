@@ -111,7 +111,10 @@ impl Connect for Sockets {
                 Place::Name(name, port) => TcpStream::connect((name.as_str(), port)).await?,
             };
             stream.set_nodelay(true)?;
-            let Some(OriginTls { config, server_name, .. }) = tls else {
+            let Some(OriginTls {
+                config, server_name, ..
+            }) = tls
+            else {
                 return Ok(Box::new(stream) as Box<dyn Io>);
             };
             let secured = TlsConnector::from(config).connect(server_name, stream).await?;

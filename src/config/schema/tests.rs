@@ -275,8 +275,8 @@ fn values_are_judged_as_larder_judges_them() {
         ("enabled: ~", "true;false;\"true\"", "on;yes;1;[];\"\""),
         (
             "listen: ~",
-            "0.0.0.0:80;'[::]:80'",
-            "8080;localhost:80;:80;unix:/x",
+            "0.0.0.0:80;'[::]:80';unix:/x;[{ address: 0.0.0.0:80 }];{ address: unix:/x };[{ address: 0.0.0.0:80, tls: null }]",
+            "8080;localhost:80;:80;unix:x;[];[{}];{ tls: {} };{ address: 0.0.0.0:80, ssl: true };{ address: 0.0.0.0:80, tls: { cert: a } }",
         ),
         ("forwarded: ~", "append;pass;strip;null", "apend;true;[pass]"),
         (

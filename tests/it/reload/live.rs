@@ -99,7 +99,7 @@ async fn who_gets_a_line_in_the_access_log_changes() {
 #[tokio::test]
 async fn the_level_of_the_log_changes_in_the_running_process() {
     let origin = TestOrigin::start().await;
-    let mut larder = LarderProcess::start("log: { level: error }\n", &origin.url()).await;
+    let mut larder = LarderProcess::start("", &origin.url()).await;
     larder.rewrite("log: { level: debug }\n", &origin.url());
     assert_eq!(larder.reload().await.status, 200);
     let nonsense = async |larder: &LarderProcess| {
