@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "route",
     "config/resolve",
     "config/model",
+    "config/changes",
     "config/raw",
     "config/redis/url",
     "config/hidden",

@@ -41,8 +41,9 @@ impl IntoResponse for Problem {
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
-        for (name, value) in self.more {
-            body[name] = Value::String(value);
+        if let Value::Object(members) = &mut body {
+            let more = self.more.into_iter();
+            members.extend(more.map(|(name, value)| (name.to_owned(), Value::String(value))));
         }
         let mut response = Response::new(Body::from(format!("{body}\n")));
         *response.status_mut() = self.status;

@@ -1,9 +1,10 @@
 //! The configuration language: what the user may write, checked and turned into what the
 //! program reads.
 //!
-//! A file's way: `source` text, `tree` every node with its place, `interpolate` and `settings`
-//! what comes from outside, `raw` the language's keys, `resolve` what they mean together,
-//! `warnings` what is probably not meant. Each step notes problems in one `report` and goes on.
+//! Where it all comes from, at the start and at a reload, is `sources`. A file's way: `source` text,
+//! `tree` every node with its place, `interpolate` and `settings` what comes from outside, `raw` the
+//! language's keys, `resolve` what they mean together, `warnings` what is probably not meant. Each
+//! step notes problems in one `report` and goes on.
 
 mod changes;
 mod duration;

@@ -4,7 +4,8 @@ use super::Trigger;
 use crate::config::{Changes, Problem, Problems};
 use crate::telemetry;
 
-/// Most names in one field of a line; an answer to `POST /reload` has them all.
+/// Most names in one field of a line, and most errors with a line of their own; an answer to
+/// `POST /reload` has them all.
 const MOST: usize = 20;
 
 /// A configuration was taken over, whether it says something new or not.
@@ -49,12 +50,17 @@ pub(super) fn refused(trigger: Trigger, problems: &Problems) -> String {
     tracing::error!(
         trigger = trigger.word(),
         errors,
-        at = first.map(Problem::place),
-        why = first.and_then(|problem| problem.cause.as_deref()),
-        fix = first.and_then(|problem| problem.fix.as_deref()),
-        "configuration refused, the last good one stays in force: {}",
-        first.map_or("", |problem| &problem.title)
+        "configuration refused: the last good one stays in force"
     );
+    for problem in problems.0.iter().take(MOST) {
+        tracing::error!(
+            at = problem.place(),
+            why = problem.cause,
+            fix = problem.fix,
+            "configuration: {}",
+            problem.title
+        );
+    }
     let place = first.map(Problem::place).filter(|place| !place.is_empty());
     let place = place.map_or_else(String::new, |place| format!(", the first at {place}"));
     let counted = if errors == 1 {

@@ -165,7 +165,10 @@ async fn reload_under_load(reloads: usize) {
         assert_eq!(in_force(&larder).await, hash);
         // Reloads are not to crowd out what they are to be tried under.
         let due = PER_SECOND * round as u64 / 25;
-        while tally.answered.load(Ordering::Relaxed) < due && asking.try_join_next().is_none() {
+        while tally.answered.load(Ordering::Relaxed) < due {
+            if let Some(asked) = asking.try_join_next() {
+                asked.unwrap();
+            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

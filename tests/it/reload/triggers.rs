@@ -104,9 +104,11 @@ async fn a_broken_configuration_is_kept_out_and_said_until_it_is_mended() {
         detail.contains("larder.yaml:7:") && detail.contains("the last good one stays in force"),
         "{detail}"
     );
-    let said = larder.said(|line| line.contains("configuration refused")).await;
+    let sentence = "configuration refused: the last good one stays in force";
+    larder.said(|line| line.contains(sentence)).await;
+    let said = larder.said(|line| line.contains("tttl")).await;
     assert!(
-        said.contains("\"level\":\"ERROR\"") && said.contains("tttl"),
+        said.contains("\"level\":\"ERROR\"") && said.contains("larder.yaml:7:"),
         "{said}"
     );
     assert_eq!(larder.metric(successful, &[]).await, 0.0);
