@@ -49,6 +49,8 @@ pub struct ConnState {
     cut: AtomicBool,
     /// The last four bytes that were read.
     tail: AtomicU32,
+    /// Whether it carries many requests at once, in frames.
+    multiplexed: AtomicBool,
     /// Whether any request was ever read.
     served: AtomicBool,
     /// Set by the sweeper: end at once.
@@ -83,6 +85,7 @@ impl ConnState {
             is_old: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             tail: AtomicU32::new(0),
+            multiplexed: AtomicBool::new(false),
             served: AtomicBool::new(false),
             killed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -105,6 +108,7 @@ impl ConnState {
     /// Frames arrived on a connection that carries many requests: they are no head that could be slow.
     pub(crate) fn frames_read(&self) {
         self.moved.store(self.tick(), Ordering::Relaxed);
+        self.multiplexed.store(true, Ordering::Relaxed);
         self.served.store(true, Ordering::Relaxed);
     }
 
@@ -219,8 +223,16 @@ impl ConnState {
     /// Whether what was read goes on after the request in hand: a part of the next head. Content
     /// cannot be told from it, and has its own limit.
     fn is_within_head(&self) -> bool {
+        if self.is_multiplexed() {
+            return false;
+        }
         let tail = self.tail.load(Ordering::Relaxed).to_be_bytes();
         !self.has_content.load(Ordering::Relaxed) && !tail.ends_with(b"\n\r\n") && !tail.ends_with(b"\n\n")
+    }
+
+    /// Whether it carries many requests at once, in frames.
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Ordering::Relaxed)
     }
 
     /// Ends the connection after the request in hand.

@@ -105,8 +105,11 @@ impl Changes {
         changes.live("enabled", *enabled == read.enabled);
         let same_places = are_same_places(listen, &read.listen);
         changes.restart("listen", same_places);
-        let shown = |listen: &[Listen]| listen.iter().map(|place| place.tls.clone()).collect::<Vec<_>>();
-        changes.live("listen.tls", !same_places || shown(listen) == shown(&read.listen));
+        let same_shown = listen.iter().all(|place| {
+            let again = same_place(place, &read.listen);
+            again.is_none_or(|again| again.tls == place.tls)
+        });
+        changes.live("listen.tls", same_shown);
         changes.restart("admin", *admin == read.admin);
         changes.live("admin_token_file", *admin_token == read.admin_token);
         changes.origin(origin, &read.origin);
@@ -268,7 +271,7 @@ impl Config {
             ..
         } = self;
         Config {
-            listen: held_places(&running.listen, listen),
+            listen: held_places(&running.listen, &listen),
             admin: running.admin,
             origin: Origin {
                 connect_timeout: origin.connect_timeout,
@@ -294,13 +297,16 @@ fn are_same_places(running: &[Listen], read: &[Listen]) -> bool {
     running.iter().map(place).eq(read.iter().map(place))
 }
 
-/// The places where clients connect, with the certificates that were read if these are for them.
-fn held_places(running: &[Listen], read: Vec<Listen>) -> Vec<Listen> {
-    if are_same_places(running, &read) {
-        read
-    } else {
-        running.to_vec()
-    }
+/// What was read of a place where clients connect already, in clear or not as now.
+fn same_place<'r>(place: &Listen, read: &'r [Listen]) -> Option<&'r Listen> {
+    let mut same = read.iter().filter(|read| read.address == place.address);
+    same.find(|read| read.tls.is_some() == place.tls.is_some())
+}
+
+/// The places where clients connect, each with the certificates that were read for it.
+fn held_places(running: &[Listen], read: &[Listen]) -> Vec<Listen> {
+    let held = |place: &Listen| same_place(place, read).unwrap_or(place).clone();
+    running.iter().map(held).collect()
 }
 
 /// The Redis that is connected to, with the user and the password that were read.

@@ -299,6 +299,13 @@ struct Announcement<'a> {
 }
 
 impl Announcement<'_> {
+    /// Other rules came into force while the write was under way: what they make of it was not said.
+    fn forget_if_rules_changed(&self) {
+        if self.proxy.ruling.load().digest != self.exchange.ruling.digest {
+            self.proxy.log.forget_what_rules_derived();
+        }
+    }
+
     /// Appends what the write invalidates; returns when the log has it, with how many events it has.
     async fn make(&mut self, outcome: WriteOutcome, answer: Option<&HeaderMap>) -> u64 {
         let events = self.proxy.events(self.exchange, outcome, answer);
@@ -314,6 +321,7 @@ impl Announcement<'_> {
             (Some(only), None) => append(only).await,
             (None, _) => {}
         }
+        self.forget_if_rules_changed();
         self.made = true;
         count
     }
@@ -328,5 +336,6 @@ impl Drop for Announcement<'_> {
             self.proxy.count_event(&event);
             self.proxy.log.append_unwaited(event, self.proxy.clock.now());
         }
+        self.forget_if_rules_changed();
     }
 }

@@ -115,10 +115,12 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Binds a path; a socket that is left there, and that nobody listens on, is replaced.
+/// Binds a path; a socket that is left there, and that nobody listens on, is replaced. One that cannot
+/// be asked, such as another user's, is left alone.
 fn unix(path: &Path) -> io::Result<Socket> {
     let left = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    if left && std::os::unix::net::UnixStream::connect(path).is_err() {
+    let asked = left.then(|| std::os::unix::net::UnixStream::connect(path));
+    if asked.is_some_and(|asked| asked.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)) {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;

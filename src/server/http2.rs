@@ -23,8 +23,15 @@ const STREAMS: u32 = 128;
 /// Requests that a client may take back before Larder has seen to them: more are an attack
 /// (CVE-2023-44487).
 const RESETS: usize = 32;
+/// Requests of one connection, over its whole life, that break the protocol: many users may share one
+/// through what stands in front.
+const ERRORS: usize = 1024;
+/// What HTTP/2 counts for each field beside its bytes (RFC 9113 §6.5.2), and how many pieces cookies may
+/// come in.
+const FIELD: usize = 32;
+const CRUMBS: usize = 64;
 /// What a client may send of one request's content, and of all together, before it is read. Bytes.
-const STREAM_WINDOW: u32 = 256 * 1024;
+const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Most that waits to be sent on one stream, bytes.
 const UNSENT: usize = 64 * 1024;
@@ -39,13 +46,15 @@ pub(super) fn serve<T: Transport>(
     limits: &Limits,
     tasks: &Tasks,
 ) -> Connection<T> {
+    // Roomier than what is let in: a refusal says more than the library does.
+    let head = limits.header_bytes + limits.uri_bytes + FIELD * (limits.header_count + CRUMBS);
     let mut builder = http2::Builder::new(Background(tasks.clone()));
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(u32::try_from(limits.header_bytes + limits.uri_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(RESETS)
-        .max_local_error_reset_streams(RESETS)
+        .max_local_error_reset_streams(ERRORS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(UNSENT)

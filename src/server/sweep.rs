@@ -92,7 +92,10 @@ impl Registry {
         let first_byte = self.is_draining().then_some(FIRST_BYTE);
         for state in self.connections.lock().places.iter().flatten() {
             let waits = state.waits(now);
-            if too_long(waits, limits) || first_byte.is_some_and(|limit| over(waits.unheard, limit)) {
+            if state.is_multiplexed() && over(waits.idle, limits.idle_timeout) {
+                // A request may be on its way: the client is told first which was the last (GOAWAY).
+                state.drain();
+            } else if too_long(waits, limits) || first_byte.is_some_and(|limit| over(waits.unheard, limit)) {
                 state.kill();
             }
         }
@@ -148,7 +151,7 @@ pub(super) async fn sweep(registry: std::sync::Weak<Registry>, clock: Clock, lim
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::ConnState;
+    use crate::client::{ConnState, Wish};
 
     fn limits() -> Limits {
         Limits {
@@ -197,6 +200,21 @@ mod tests {
         drop(state.begin());
         assert!(!too_long(state.waits(75_001), &limits()));
         assert!(too_long(state.waits(75_002), &limits()));
+    }
+
+    #[test]
+    fn a_connection_that_carries_many_requests_rests_as_any_other() {
+        let (registry, state) = connection();
+        state.frames_read();
+        let stream = Arc::new(ConnState::stream_of(&state));
+        let busy = stream.begin();
+        assert!(!too_long(state.waits(100_000), &limits()));
+        drop(busy);
+        state.frames_read();
+        assert!(!too_long(state.waits(75_001), &limits()));
+        let _place = registry.add(state.clone());
+        registry.sweep(75_002, &limits());
+        assert_eq!(state.watch(std::task::Waker::noop()), Wish::Drain);
     }
 
     #[test]
