@@ -13,7 +13,6 @@ import http.client
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -306,17 +305,6 @@ def sized(length):
     return ("–", "–") if length is None else (f"{length:,}", f"{LONG / length:.2f}")
 
 
-def versions():
-    """Whose figures these are."""
-    asked = [
-        ("larder", [str(LARDER), "--version"], r"larder (\S+)"),
-        ("nginx", ["/usr/sbin/nginx", "-v"], r"nginx/(\S+)"),
-        ("Varnish", ["/usr/sbin/varnishd", "-V"], r"varnish-(\S+)"),
-    ]
-    found = [(name, harness.version(command, pattern)) for name, command, pattern in asked]
-    return ", ".join(f"{name} {number}" for name, number in found if number != "?")
-
-
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=5)
@@ -338,13 +326,8 @@ def main():
     print(f"Keep-alive, 64 connections; servers on core 0, load on core 1; medians of {args.rounds} interleaved")
     print(f"rounds of {args.seconds} s. Larder and nginx work on one thread, Varnish as it comes, with its log in")
     print("shared memory; nginx codes at its default level, 1, and Larder's hit is of its later coding.")
-    print(f"{harness.machine()}, {versions()}.")
+    print(f"{harness.machine()}, {harness.versions('larder', 'nginx', 'Varnish')}.")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as why:
-        sys.exit(f"compress: {why}")
-    except KeyboardInterrupt:
-        sys.exit("compress: interrupted")
+    harness.run("compress", main)

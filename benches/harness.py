@@ -386,6 +386,22 @@ def version(command, pattern):
     return found[1] if found else "?"
 
 
+# What each program is asked for its version, and where it stands in the answer.
+VERSIONS = {
+    "larder": ([str(LARDER), "--version"], r"larder (\S+)"),
+    "nginx": (["/usr/sbin/nginx", "-v"], r"nginx/(\S+)"),
+    "HAProxy": (["/usr/sbin/haproxy", "-v"], r"ersion (\S+)"),
+    "Varnish": (["/usr/sbin/varnishd", "-V"], r"varnish-(\S+)"),
+    "Redis": (["redis-server", "--version"], r"v=(\S+)"),
+}
+
+
+def versions(*names):
+    """Whose figures these are; programs that do not tell their version are left out."""
+    found = [(name, version(*VERSIONS[name])) for name in names]
+    return ", ".join(f"{name} {number}" for name, number in found if number != "?")
+
+
 def machine():
     """One line: what these figures were taken on."""
     cpu = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
@@ -410,3 +426,13 @@ def settle():
     load = os.getloadavg()[0]
     if load > 0.7:
         say(f"note: the load average is {load:.1f} before the first request")
+
+
+def run(name, main):
+    """Runs a script; what failed, or that somebody interrupted it, is its last line."""
+    try:
+        main()
+    except Failed as why:
+        sys.exit(f"{name}: {why}")
+    except KeyboardInterrupt:
+        sys.exit(f"{name}: interrupted")

@@ -9,7 +9,6 @@ not be asked, and what is called a hit in Redis must have been one: both are rea
 import argparse
 import shutil
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 
@@ -287,16 +286,10 @@ def main():
         hits_beside_redis(setting, args.rounds, args.seconds)
     print(f"Medians of {args.rounds} interleaved rounds of {args.seconds} s; the last two tables with 64 clients.")
     print("Larder on core 0; Redis, the pods that write, and the load on core 1.")
-    redis = harness.version(["redis-server", "--version"], r"v=(\S+)")
-    print(f"{harness.machine()}, Redis {redis}.")
+    print(f"{harness.machine()}, {harness.versions('Redis')}.")
     if cost > allowed:
         raise Failed(f"a hit under events costs {cost:.3f} x one over an idle log, above {allowed:.3f}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as why:
-        sys.exit(f"redis: {why}")
-    except KeyboardInterrupt:
-        sys.exit("redis: interrupted")
+    harness.run("redis", main)

@@ -7,7 +7,6 @@ disturbs the machine disturbs everyone. Only ratios of one run are worth compari
 
 import argparse
 import shutil
-import sys
 
 import harness
 from harness import Bench, Failed, LARDER, LIMIT, Missing, binary, free_port, must_hit, say, wait_for
@@ -137,18 +136,7 @@ def report(candidates, rounds, seconds):
     print()
     print("1 KiB hit, keep-alive, 64 connections; server on core 0, load on core 1; medians of")
     print(f"{rounds} interleaved rounds of {seconds} s. {harness.machine()},")
-    print(f"{versions()}.")
-
-
-def versions():
-    """Whose figures these are."""
-    asked = [
-        ("larder", [str(LARDER), "--version"], r"larder (\S+)"),
-        ("nginx", ["/usr/sbin/nginx", "-v"], r"nginx/(\S+)"),
-        ("HAProxy", ["/usr/sbin/haproxy", "-v"], r"ersion (\S+)"),
-    ]
-    found = [(name, harness.version(command, pattern)) for name, command, pattern in asked]
-    return ", ".join(f"{name} {number}" for name, number in found if number != "?")
+    print(f"{harness.versions('larder', 'nginx', 'HAProxy')}.")
 
 
 def main():
@@ -168,9 +156,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as why:
-        sys.exit(f"bench: {why}")
-    except KeyboardInterrupt:
-        sys.exit("bench: interrupted")
+    harness.run("bench", main)

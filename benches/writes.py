@@ -8,7 +8,6 @@ measured again. The hot item is never written to, so it must keep hitting throug
 
 import argparse
 import socket
-import sys
 
 import harness
 from harness import Bench, Failed, LARDER, LIMIT, calls, must_hit, say
@@ -123,9 +122,4 @@ def report(args, before, after, grown):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as why:
-        sys.exit(f"writes: {why}")
-    except KeyboardInterrupt:
-        sys.exit("writes: interrupted")
+    harness.run("writes", main)

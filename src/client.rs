@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::Poll;
 
 use atomic_waker::AtomicWaker;
 use http::Version;
@@ -152,6 +153,15 @@ impl ConnState {
         if self.blocked_since.load(Ordering::Relaxed) == 0 {
             self.blocked_since.store(self.tick(), Ordering::Relaxed);
         }
+    }
+
+    /// Notes what a write came to, and gives it back.
+    pub(crate) fn note_write<T>(&self, polled: Poll<T>) -> Poll<T> {
+        match &polled {
+            Poll::Ready(_) => self.bytes_written(),
+            Poll::Pending => self.write_blocked(),
+        }
+        polled
     }
 
     /// Whether a request is being answered.

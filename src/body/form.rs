@@ -9,22 +9,22 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use super::{Body, Kind};
-use crate::store::{Coded, Content, Made, StoredResponse};
+use crate::store::{Content, Made, NewCoding, StoredResponse};
 
-/// Coded content, on its way.
+/// NewCoding content, on its way.
 #[derive(Debug)]
 pub(super) struct FormBody {
     /// What it stands beside: held, so that what is read counts as long as it is.
     _response: Arc<StoredResponse>,
     /// Where it stands beside nothing: the same.
-    _coded: Option<Arc<Coded>>,
+    _coded: Option<Arc<NewCoding>>,
     content: Content,
     next: usize,
     pub left: u64,
 }
 
 impl FormBody {
-    pub fn new(response: Arc<StoredResponse>, content: Content, coded: Option<Arc<Coded>>) -> Self {
+    pub fn new(response: Arc<StoredResponse>, content: Content, coded: Option<Arc<NewCoding>>) -> Self {
         Self {
             _response: response,
             _coded: coded,
@@ -43,7 +43,7 @@ impl FormBody {
     }
 }
 
-/// Coded content that is being made.
+/// NewCoding content that is being made.
 pub(super) struct PromisedBody {
     pub made: Pin<Box<dyn Future<Output = Made> + Send>>,
     pub response: Arc<StoredResponse>,

@@ -11,8 +11,8 @@ pub use encoder::{Encoder, memory as encoder_memory};
 const PIECE: usize = 16 * 1024;
 
 /// How much work a coding may take. What each means for a coding was chosen by measurement
-/// (`make bench`): the steps after which more work gains little.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// (`make bench`): the steps after which more work gains little. The less work is the lesser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Little: while a client waits.
     Fast,

@@ -36,13 +36,7 @@ pub trait Io: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
 impl Io for TcpStream {
     fn has_readable_or_end(&self) -> bool {
-        // Asks the kernel itself: tokio's readiness lags behind by a turn of the event loop, and
-        // that is exactly the moment that matters here.
-        let mut byte = [MaybeUninit::uninit(); 1];
-        match SockRef::from(self).peek(&mut byte) {
-            Ok(_) => true,
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-        }
+        peek(&SockRef::from(self))
     }
 }
 
@@ -54,11 +48,7 @@ impl Io for DuplexStream {
 
 impl Io for UnixStream {
     fn has_readable_or_end(&self) -> bool {
-        let mut byte = [MaybeUninit::uninit(); 1];
-        match SockRef::from(self).peek(&mut byte) {
-            Ok(_) => true,
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-        }
+        peek(&SockRef::from(self))
     }
 }
 
@@ -67,6 +57,16 @@ impl Io for TlsStream<TcpStream> {
     /// connection is given up without need, which costs a handshake and no request.
     fn has_readable_or_end(&self) -> bool {
         self.get_ref().0.has_readable_or_end()
+    }
+}
+
+/// Whether a socket has a byte, an end or an error to read. Asks the kernel itself: tokio's readiness
+/// lags behind by a turn of the event loop, and that is exactly the moment that matters here.
+fn peek(socket: &SockRef<'_>) -> bool {
+    let mut byte = [MaybeUninit::uninit(); 1];
+    match socket.peek(&mut byte) {
+        Ok(_) => true,
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::codec::{Encoder, Level, encoder_memory};
 use crate::fields::coding::Coding;
 use crate::policy::key::CacheKey;
-use crate::store::{Asked, Coded, Content, Form, Making, Promised, Reservation, StoredResponse};
+use crate::store::{Asked, Content, Form, Making, NewCoding, Promise, Promised, Reservation, StoredResponse};
 use crate::tasks::Leisure;
 use crate::telemetry::Pass;
 
@@ -74,6 +74,11 @@ pub(super) enum Brought {
 }
 
 impl Proxy {
+    /// Memory for one encoder; `None` where fills and codings hold too much.
+    pub(super) fn encoder_room(&self, coding: Coding, level: Level) -> Option<Reservation> {
+        self.memory.budget().reserve(encoder_memory(coding, level))
+    }
+
     /// A coding of a stored response: the one that is kept, or one that is made now.
     pub(super) fn coding_of(self: &Arc<Self>, entry: &Arc<StoredResponse>, job: Job) -> Brought {
         match job.making.ask(job.coding) {
@@ -104,69 +109,42 @@ impl Proxy {
 
     fn make(self: &Arc<Self>, entry: &Arc<StoredResponse>, job: Job) -> Brought {
         if entry.content.len() <= SMALL {
-            let Some(promise) = job.making.promise(job.coding) else {
+            let Some((promise, _)) = job.making.promise(job.coding) else {
                 return Brought::Nothing;
             };
-            let room = self.memory.budget().reserve(0);
-            return match self.code_stored(entry, &job, room) {
-                Outcome::Made(coded) => {
-                    let brought = Brought::Whole(
-                        coded.beside.clone().unwrap_or_else(|| entry.clone()),
-                        coded.content.clone(),
-                    );
-                    promise.fulfil(coded);
-                    brought
-                }
-                Outcome::Useless => {
-                    promise.give_up();
-                    Brought::Nothing
-                }
-                Outcome::NoRoom => Brought::Nothing,
+            let Some(room) = self.memory.budget().reserve(0) else {
+                return Brought::Nothing;
             };
+            let made = self.code_stored(entry, &job, room).settle(promise);
+            return made.map_or(Brought::Nothing, |made| {
+                let beside = made.beside.as_ref().unwrap_or(entry);
+                Brought::Whole(beside.clone(), made.content.clone())
+            });
         }
-        let room = self
-            .memory
-            .budget()
-            .reserve(encoder_memory(job.coding, job.level));
+        let room = self.encoder_room(job.coding, job.level);
         let place = self.coders.quick.clone().try_acquire_owned();
         let (Some(room), Ok(place)) = (room, place) else {
             return Brought::Nothing;
         };
-        let Some(promise) = job.making.promise(job.coding) else {
+        let Some((promise, promised)) = job.making.promise(job.coding) else {
             return Brought::Nothing;
         };
-        let promised = job.making.ask(job.coding);
         let (proxy, entry) = (self.clone(), entry.clone());
         self.tasks.spawn(async move {
             let task = move || {
-                let outcome = proxy.code_stored(&entry, &job, Some(room));
+                let outcome = proxy.code_stored(&entry, &job, room);
                 // Who hears of the one coding may ask for the next.
                 drop(place);
-                match outcome {
-                    Outcome::Made(coded) => promise.fulfil(coded),
-                    Outcome::Useless => promise.give_up(),
-                    Outcome::NoRoom => drop(promise),
-                }
+                outcome.settle(promise);
             };
             // A job that panics breaks its promise, and the next who asks makes another.
             drop(tokio::task::spawn_blocking(task).await);
         });
-        match promised {
-            Asked::Promised(promised) => Brought::Promised(promised),
-            Asked::Kept | Asked::Coming(_) | Asked::Make | Asked::Nothing => Brought::Nothing,
-        }
+        Brought::Promised(promised)
     }
 
     /// Codes stored content whole, within `room`, and keeps the coding beside it.
-    fn code_stored(
-        self: &Arc<Self>,
-        entry: &StoredResponse,
-        job: &Job,
-        room: Option<Reservation>,
-    ) -> Outcome {
-        let Some(mut room) = room else {
-            return Outcome::NoRoom;
-        };
+    fn code_stored(self: &Arc<Self>, entry: &StoredResponse, job: &Job, mut room: Reservation) -> Outcome {
         let Some((content, took)) = code(&entry.content, job, &self.clock, &mut room) else {
             return Outcome::NoRoom;
         };
@@ -179,7 +157,7 @@ impl Proxy {
         }
         let beside = self.attach(job, content.clone(), job.level);
         room.shrink(content.len());
-        Outcome::Made(Coded {
+        Outcome::Made(NewCoding {
             room: Some(room).filter(|_| beside.is_none()),
             content,
             beside,
@@ -187,7 +165,7 @@ impl Proxy {
     }
 
     /// A coding of what a fill brings, as it comes; the source back where there is none to be had.
-    /// `known`: whether its length is.
+    /// `length`: its own, if that is known.
     pub(super) fn coding_of_fill(
         self: &Arc<Self>,
         source: Reader,
@@ -197,11 +175,7 @@ impl Proxy {
         match job.making.ask(job.coding) {
             Asked::Coming(reader) => Ok(reader),
             Asked::Make => {
-                let Some(room) = self
-                    .memory
-                    .budget()
-                    .reserve(encoder_memory(job.coding, job.level))
-                else {
+                let Some(room) = self.encoder_room(job.coding, job.level) else {
                     return Err(source);
                 };
                 let Some((writer, reader)) = job.making.stream(job.coding) else {
@@ -354,7 +328,7 @@ impl Proxy {
         let Some(making) = entry.codings.making() else {
             return;
         };
-        if making.hit(form.coding) % EARNED != 0 || rank(form.level) >= rank(later) {
+        if making.hit(form.coding) % EARNED != 0 || form.level >= later {
             return;
         }
         let job = Job {
@@ -375,11 +349,26 @@ impl Proxy {
 /// What an attempt at a coding came to.
 enum Outcome {
     /// It is there.
-    Made(Coded),
+    Made(NewCoding),
     /// It is no shorter than what it was made of.
     Useless,
     /// There was no memory for it.
     NoRoom,
+}
+
+impl Outcome {
+    /// Tells everyone who waits; what was made, if anything was.
+    fn settle(self, promise: Promise) -> Option<Arc<NewCoding>> {
+        match self {
+            Outcome::Made(coded) => Some(promise.fulfil(coded)),
+            Outcome::Useless => {
+                promise.give_up();
+                None
+            }
+            // Dropped, the promise leaves the duty to the next who asks.
+            Outcome::NoRoom => None,
+        }
+    }
 }
 
 /// The coding of what a fill brings, under way.
@@ -440,15 +429,6 @@ impl FillCoder {
     }
 }
 
-/// Which of two levels is more work.
-fn rank(level: Level) -> u8 {
-    match level {
-        Level::Fast => 0,
-        Level::Default => 1,
-        Level::Best => 2,
-    }
-}
-
 /// Codes content whole, within `room`; `None` where that is too little, or the codec fails.
 fn code(content: &Content, job: &Job, clock: &Clock, room: &mut Reservation) -> Option<(Content, Duration)> {
     let began = clock.mono();
@@ -484,14 +464,10 @@ impl Improvement {
         let job = &self.job;
         let present = proxy.current(job);
         let form = present.as_ref().and_then(|entry| entry.form(job.coding));
-        let Some((_, first)) = form.filter(|(_, form)| rank(form.level) < rank(job.level)) else {
+        let Some((_, first)) = form.filter(|(_, form)| form.level < job.level) else {
             return;
         };
-        let Some(mut room) = proxy
-            .memory
-            .budget()
-            .reserve(encoder_memory(job.coding, job.level))
-        else {
+        let Some(mut room) = proxy.encoder_room(job.coding, job.level) else {
             return;
         };
         let Some((content, took)) = code(&self.entry.content, job, &proxy.clock, &mut room) else {

@@ -12,7 +12,7 @@ use super::exchange::Exchange;
 use super::problem::Refusal;
 use crate::body::stream::Reader;
 use crate::body::{Body, Meter, Source};
-use crate::codec::{Level, encoder_memory};
+use crate::codec::Level;
 use crate::config::{Compress, Rule};
 use crate::fields::coding::{self, Coded, Coding};
 use crate::origin::OriginBody;
@@ -44,10 +44,13 @@ impl Exchange {
         negotiate(&self.rule, accepted, answer, coded, negotiated)
     }
 
+    /// How much work codings may take: at first, and later.
     fn levels(&self) -> (Level, Level) {
-        let usual = || Arc::new(Compress::default());
-        let compress = self.rule.compress.clone().unwrap_or_else(usual);
-        (compress.first, compress.later)
+        let levels = |compress: &Arc<Compress>| (compress.first, compress.later);
+        self.rule
+            .compress
+            .as_ref()
+            .map_or((Level::Fast, Level::Best), levels)
     }
 }
 
@@ -191,7 +194,7 @@ impl Proxy {
 
     /// Content coded on its way; `None` if there is no memory for that.
     fn encoded(&self, source: Source, (coding, level): (Coding, Level)) -> Option<Body> {
-        let room = self.memory.budget().reserve(encoder_memory(coding, level))?;
+        let room = self.encoder_room(coding, level)?;
         Some(Body::encoded(source, (coding, level), self.meter(), Some(room)))
     }
 
@@ -239,13 +242,10 @@ impl Proxy {
             Negotiated::Coded(coding) => {
                 let (first, _) = exchange.levels();
                 let body = match arrival.codings.making() {
-                    None => {
-                        let source = Source::Fill(reader);
-                        let Some(room) = self.memory.budget().reserve(encoder_memory(coding, first)) else {
-                            return Ok(Err(Refusal::NotAcceptable));
-                        };
-                        Body::encoded(source, (coding, first), self.meter(), Some(room))
-                    }
+                    None => match self.encoded(Source::Fill(reader), (coding, first)) {
+                        Some(body) => body,
+                        None => return Ok(Err(Refusal::NotAcceptable)),
+                    },
                     Some(making) => {
                         let job = Job {
                             making: making.clone(),
@@ -313,7 +313,7 @@ impl Proxy {
             }
             Negotiated::Coded(coding) => {
                 let level = exchange.levels().0;
-                let room = self.memory.budget().reserve(encoder_memory(coding, level));
+                let room = self.encoder_room(coding, level);
                 match room {
                     Some(room) => {
                         head.headers = coded_fields(&head.headers, coding, None);

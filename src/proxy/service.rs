@@ -38,10 +38,14 @@ impl Service<Request<Incoming>> for ConnService {
     type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Answering {
-        // One panic is one 500, not a dead connection and never a dead process.
-        let answered = catch_unwind(AssertUnwindSafe(|| self.proxy.handle(request, &self.connection)));
-        answered.unwrap_or_else(|_panic| Answering::now(self.proxy.panicked()))
+        answer(&self.proxy, request, &self.connection)
     }
+}
+
+/// One panic is one 500, not a dead connection and never a dead process.
+fn answer(proxy: &Arc<Proxy>, request: Request<Incoming>, connection: &Arc<ConnState>) -> Answering {
+    let answered = catch_unwind(AssertUnwindSafe(|| proxy.handle(request, connection)));
+    answered.unwrap_or_else(|_panic| Answering::now(proxy.panicked()))
 }
 
 /// The requests of one client connection that carries many at once (HTTP/2).
@@ -66,8 +70,7 @@ impl Service<Request<Incoming>> for StreamService {
     fn call(&self, mut request: Request<Incoming>) -> Answering {
         as_http1(&mut request);
         let stream = Arc::new(ConnState::stream_of(&self.connection));
-        let answered = catch_unwind(AssertUnwindSafe(|| self.proxy.handle(request, &stream)));
-        answered.unwrap_or_else(|_panic| Answering::now(self.proxy.panicked()))
+        answer(&self.proxy, request, &stream)
     }
 }
 

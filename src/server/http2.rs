@@ -96,14 +96,6 @@ impl<T: Transport> FramesIo<T> {
             _held: held,
         }
     }
-
-    fn note(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &polled {
-            Poll::Ready(_) => self.state.bytes_written(),
-            Poll::Pending => self.state.write_blocked(),
-        }
-        polled
-    }
 }
 
 impl<T: Transport> AsyncRead for FramesIo<T> {
@@ -124,7 +116,7 @@ impl<T: Transport> AsyncRead for FramesIo<T> {
 impl<T: Transport> AsyncWrite for FramesIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.note(polled)
+        self.state.note_write(polled)
     }
 
     fn poll_write_vectored(
@@ -133,7 +125,7 @@ impl<T: Transport> AsyncWrite for FramesIo<T> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.note(polled)
+        self.state.note_write(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -140,11 +140,7 @@ impl<T: Transport> ClientIo<T> {
 
     fn note(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.resting = false;
-        match &polled {
-            Poll::Ready(_) => self.state.bytes_written(),
-            Poll::Pending => self.state.write_blocked(),
-        }
-        polled
+        self.state.note_write(polled)
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
@@ -90,31 +90,39 @@ impl Server {
     /// Accepts until `stop`, then takes in whoever is connected already, and closes the door.
     /// No accept error ends it: it pauses, longer each time, and goes on.
     pub async fn accept(self, door: Door, stop: impl Future<Output = ()>) {
-        let mut stop = pin!(stop);
-        let mut pause = Pause::default();
         let secured = door.secured().cloned();
+        let secured = secured.as_ref();
         match door.socket {
             Socket::Tcp(listener) => {
-                loop {
-                    tokio::select! {
-                        () = &mut stop => break,
-                        () = self.accept_one(listener.accept(), secured.as_ref(), &mut pause) => {}
-                    }
-                }
+                self.accept_until(stop, || accept_tcp(&listener), secured).await;
                 if let Ok(listener) = listener.into_std() {
-                    self.close(listener, secured.as_ref()).await;
+                    self.close(&listener, secured).await;
                 }
             }
             Socket::Unix(listener, _file) => {
-                loop {
-                    tokio::select! {
-                        () = &mut stop => break,
-                        () = self.accept_one(listener.accept(), secured.as_ref(), &mut pause) => {}
-                    }
-                }
+                self.accept_until(stop, || accept_unix(&listener), secured).await;
                 if let Ok(listener) = listener.into_std() {
-                    self.take_in(|| listener.accept(), secured.as_ref()).await;
+                    self.take_in(|| queued_unix(&listener), secured).await;
                 }
+            }
+        }
+    }
+
+    async fn accept_until<T, F>(
+        &self,
+        stop: impl Future<Output = ()>,
+        accept: impl Fn() -> F,
+        secured: Option<&Secured>,
+    ) where
+        T: Transport,
+        F: Future<Output = io::Result<Accepted<T>>>,
+    {
+        let mut stop = pin!(stop);
+        let mut pause = Pause::default();
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                () = self.accept_one(accept(), secured, &mut pause) => {}
             }
         }
     }
@@ -124,20 +132,20 @@ impl Server {
     ///
     /// Where the system cannot turn clients away, who connects between the last look and the close,
     /// a matter of microseconds, is still reset.
-    async fn close(&self, listener: std::net::TcpListener, secured: Option<&Secured>) {
-        match newcomers::turn_away(&listener) {
+    async fn close(&self, listener: &std::net::TcpListener, secured: Option<&Secured>) {
+        match newcomers::turn_away(listener) {
             Ok(()) => {
-                self.take_in(|| listener.accept(), secured).await;
+                self.take_in(|| queued_tcp(listener), secured).await;
                 tokio::time::sleep(HANDSHAKE).await;
             }
             Err(error) => tracing::debug!(%error, "clients cannot be turned away before the listener closes"),
         }
-        self.take_in(|| listener.accept(), secured).await;
+        self.take_in(|| queued_tcp(listener), secured).await;
     }
 
-    async fn accept_one<S: Accepted>(
+    async fn accept_one<T: Transport>(
         &self,
-        accepting: impl Future<Output = io::Result<(S, S::Peer)>>,
+        accepting: impl Future<Output = io::Result<Accepted<T>>>,
         secured: Option<&Secured>,
         pause: &mut Pause,
     ) {
@@ -146,9 +154,9 @@ impl Server {
             return;
         };
         match accepting.await {
-            Ok((stream, peer)) => {
+            Ok(accepted) => {
                 pause.over();
-                self.begin(stream, S::address(&peer), secured, permit);
+                self.begin(accepted, secured, permit);
             }
             Err(error) => pause.after(&error).await,
         }
@@ -156,21 +164,20 @@ impl Server {
 
     /// Accepts what waits in the operating system's queue: those clients are connected, and would
     /// be reset. Asked directly, not through the runtime, which may not know of the last ones yet.
-    async fn take_in<S: Queued>(
+    async fn take_in<T: Transport>(
         &self,
-        accept: impl Fn() -> io::Result<(S, S::Peer)>,
+        accept: impl Fn() -> io::Result<Accepted<T>>,
         secured: Option<&Secured>,
     ) {
         let mut pause = Pause::default();
         for _ in 0..=BACKLOG {
-            let accepted = accept().and_then(|(stream, peer)| Ok((stream.into_stream()?, peer)));
-            match accepted {
-                Ok((stream, peer)) => {
+            match accept() {
+                Ok(accepted) => {
                     // Only now: with nobody in the queue the listener closes, however full it is here.
                     let Some(permit) = self.room.enter().await else {
                         return;
                     };
-                    self.begin(stream, S::address(&peer), secured, permit);
+                    self.begin(accepted, secured, permit);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => pause.after(&error).await,
@@ -179,14 +186,12 @@ impl Server {
     }
 
     /// Serves an accepted connection in the background, after a handshake if it is to be secured.
-    fn begin<S: Accepted>(
+    fn begin<T: Transport>(
         &self,
-        stream: S,
-        peer: Option<IpAddr>,
+        (stream, peer): Accepted<T>,
         secured: Option<&Secured>,
         permit: OwnedSemaphorePermit,
     ) {
-        stream.prepare();
         match secured {
             None => self.spawn(stream, peer, Some(permit)),
             Some(secured) => self.spawn_secured(stream, peer, secured.config(), permit),
@@ -379,72 +384,37 @@ impl<C: Drivable> Serve<'_, C> {
     }
 }
 
-/// A socket that the runtime has accepted.
-trait Accepted: Transport {
-    /// What is told of the other side.
-    type Peer;
-    /// Its address, if it has one.
-    fn address(peer: &Self::Peer) -> Option<IpAddr>;
-    /// Sets what every such socket needs.
-    fn prepare(&self) {}
+/// A connection just accepted, and the address on the other side, if it has one.
+type Accepted<T> = (T, Option<IpAddr>);
+
+async fn accept_tcp(listener: &TcpListener) -> io::Result<Accepted<TcpStream>> {
+    listener.accept().await.map(over_tcp)
 }
 
-impl Accepted for TcpStream {
-    type Peer = SocketAddr;
-
-    fn address(peer: &SocketAddr) -> Option<IpAddr> {
-        Some(peer.ip())
-    }
-
-    fn prepare(&self) {
-        if let Err(error) = self.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-    }
+async fn accept_unix(listener: &UnixListener) -> io::Result<Accepted<UnixStream>> {
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, None))
 }
 
-impl Accepted for UnixStream {
-    type Peer = tokio::net::unix::SocketAddr;
-
-    fn address(_: &Self::Peer) -> Option<IpAddr> {
-        None
-    }
+/// As [`accept_tcp`], past the runtime.
+fn queued_tcp(listener: &std::net::TcpListener) -> io::Result<Accepted<TcpStream>> {
+    let (stream, peer) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok(over_tcp((TcpStream::from_std(stream)?, peer)))
 }
 
-/// A socket accepted past the runtime.
-trait Queued {
-    type Stream: Accepted;
-    type Peer;
-    fn address(peer: &Self::Peer) -> Option<IpAddr>;
-    fn into_stream(self) -> io::Result<Self::Stream>;
+/// As [`accept_unix`], past the runtime.
+fn queued_unix(listener: &std::os::unix::net::UnixListener) -> io::Result<Accepted<UnixStream>> {
+    let (stream, _) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok((UnixStream::from_std(stream)?, None))
 }
 
-impl Queued for std::net::TcpStream {
-    type Stream = TcpStream;
-    type Peer = SocketAddr;
-
-    fn address(peer: &SocketAddr) -> Option<IpAddr> {
-        Some(peer.ip())
+fn over_tcp((stream, peer): (TcpStream, SocketAddr)) -> Accepted<TcpStream> {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-
-    fn into_stream(self) -> io::Result<TcpStream> {
-        self.set_nonblocking(true)?;
-        TcpStream::from_std(self)
-    }
-}
-
-impl Queued for std::os::unix::net::UnixStream {
-    type Stream = UnixStream;
-    type Peer = std::os::unix::net::SocketAddr;
-
-    fn address(_: &Self::Peer) -> Option<IpAddr> {
-        None
-    }
-
-    fn into_stream(self) -> io::Result<UnixStream> {
-        self.set_nonblocking(true)?;
-        UnixStream::from_std(self)
-    }
+    (stream, Some(peer.ip()))
 }
 
 /// The pause after accept errors: longer each time.

@@ -8,12 +8,12 @@ use crate::policy::key::CacheKey;
 
 /// Keys whose stored responses were given a coding, in that order. Some may have lost it since.
 #[derive(Debug, Default)]
-pub(super) struct Coded(Mutex<VecDeque<CacheKey>>);
+pub(super) struct CodedKeys(Mutex<VecDeque<CacheKey>>);
 
 /// A list no longer than this is not worth tidying.
 const FEW: usize = 64;
 
-impl Coded {
+impl CodedKeys {
     /// Notes that there is a coding under a key. `entries`: keys stored under; `is_coded`: whether
     /// there is still a coding under one. What has none is forgotten before the list is twice as long
     /// as it could be.

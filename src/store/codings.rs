@@ -109,11 +109,11 @@ enum Work {
 }
 
 /// What has come of a promise; `None`: nothing.
-pub type Made = Option<Arc<Coded>>;
+pub type Made = Option<Arc<NewCoding>>;
 
 /// Content in a coding that was just made.
 #[derive(Debug)]
-pub struct Coded {
+pub struct NewCoding {
     /// The coded content.
     pub content: Content,
     /// The response that it is kept beside, if it is.
@@ -159,19 +159,21 @@ pub struct Promise {
 
 impl Promise {
     /// For everyone who waits: what was made. From now on it is kept, or given up.
-    pub fn fulfil(self, coded: Coded) {
+    pub fn fulfil(self, coded: NewCoding) -> Arc<NewCoding> {
         let work = if coded.beside.is_some() {
             Work::Kept
         } else {
             Work::GivenUp
         };
         self.making.set(self.coding, work);
-        self.sender.send_replace(Some(Some(Arc::new(coded))));
+        let coded = Arc::new(coded);
+        self.sender.send_replace(Some(Some(coded.clone())));
+        coded
     }
 
     /// The coding is of no use, to anyone.
     pub fn give_up(self) {
-        self.making.set(self.coding, Work::GivenUp);
+        self.making.give_up(self.coding);
     }
 }
 
@@ -196,20 +198,22 @@ impl Making {
         }
     }
 
-    /// Takes the duty to make a coding of content that is there; `None` if somebody else has it.
-    pub fn promise(self: &Arc<Self>, coding: Coding) -> Option<Promise> {
+    /// Takes the duty to make a coding of content that is there, and the right to it; `None` if somebody
+    /// else has the duty.
+    pub fn promise(self: &Arc<Self>, coding: Coding) -> Option<(Promise, Promised)> {
         let mut works = self.works.lock();
         let work = works.get_mut(coding as usize)?;
         if !matches!(work, Work::NotBegun) {
             return None;
         }
         let (sender, receiver) = watch::channel(None);
-        *work = Work::Promised(receiver);
-        Some(Promise {
+        *work = Work::Promised(receiver.clone());
+        let promise = Promise {
             making: self.clone(),
             coding,
             sender,
-        })
+        };
+        Some((promise, Promised(receiver)))
     }
 
     /// Takes the duty to make a coding of content that is on its way; `None` if somebody else has it.

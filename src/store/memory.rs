@@ -7,7 +7,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::budget::Inner;
 use super::cache::{Cache, Places};
-use super::coded::Coded;
+use super::coded::CodedKeys;
 use super::{Budget, Codings, Form, Slot, StoredResponse};
 use crate::config::Store;
 use crate::policy::key::CacheKey;
@@ -27,7 +27,7 @@ pub struct Memory {
     variants: AtomicUsize,
     /// Held while a slot is read, remade and put back; hits need none of them.
     locks: Box<[Mutex<()>]>,
-    coded: Coded,
+    coded: CodedKeys,
 }
 
 /// What came of storing.
@@ -96,7 +96,7 @@ impl Memory {
             budget: Budget::new(cache, store.memory),
             variants: AtomicUsize::new(variants),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
-            coded: Coded::default(),
+            coded: CodedKeys::default(),
         }
     }
 

@@ -18,7 +18,7 @@ mod tier;
 mod weight;
 
 pub use budget::{Budget, Reservation};
-pub use codings::{Asked, Coded, Codings, Form, Made, Making, Promise, Promised};
+pub use codings::{Asked, Codings, Form, Made, Making, NewCoding, Promise, Promised};
 pub use content::Content;
 pub use memory::{Inserted, Memory, MemoryStats};
 pub use response::{Parts, StoredResponse};

@@ -63,19 +63,7 @@ impl Authority {
 
     /// A client that trusts this authority, and shows what was signed for `own`.
     fn client(&self, protocols: &[&str], own: Option<&str>) -> TlsConnector {
-        let builder = rustls::ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(self.roots());
-        let mut config = match own {
-            None => builder.with_no_client_auth(),
-            Some(name) => {
-                let (chain, key) = self.read(name);
-                builder.with_client_auth_cert(chain, key).unwrap()
-            }
-        };
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        TlsConnector::from(Arc::new(config))
+        client(self.roots(), protocols, own.map(|name| self.read(name)))
     }
 
     /// What a server shows that has what was signed for `name`.
@@ -90,7 +78,7 @@ impl Authority {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    fn read(&self, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    fn read(&self, name: &str) -> Pair {
         let text = |path: &Path| std::fs::read(path).unwrap();
         let certificate = text(&self.path(&format!("{name}.crt")));
         let key = text(&self.path(&format!("{name}.key")));
@@ -99,6 +87,23 @@ impl Authority {
             PrivateKeyDer::from_pem_slice(&key).unwrap(),
         )
     }
+}
+
+/// A certificate with its key.
+type Pair = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// A client that trusts `roots`, and shows a certificate of its own if it has one.
+fn client(roots: RootCertStore, protocols: &[&str], own: Option<Pair>) -> TlsConnector {
+    let builder = rustls::ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match own {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
+    };
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    TlsConnector::from(Arc::new(config))
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

@@ -41,34 +41,16 @@ pub(in crate::config) fn listener(
     let shown = certified.iter().map(shown).collect();
     let client_ca = client_ca?;
     texts.push(client_ca.clone());
-    let roots = match client_ca {
-        None => None,
-        Some(pem) => match pem::given_roots(&pem) {
-            Ok(roots) => Some(roots),
-            Err(unusable) => {
-                tell(
-                    unusable,
-                    (written.client_ca.as_ref(), None, None),
-                    &written.place,
-                    report,
-                );
-                return None;
-            }
-        },
-    };
-    match server(certified, roots) {
+    let roots = client_ca.as_deref().map(pem::given_roots).transpose();
+    match roots.and_then(|roots| server(certified, roots)) {
         Ok(config) => Some(ListenerTls {
             config: Arc::new(config),
             shown,
             digest: digest(&texts),
         }),
         Err(unusable) => {
-            tell(
-                unusable,
-                (written.client_ca.as_ref(), None, None),
-                &written.place,
-                report,
-            );
+            let client_ca = written.client_ca.as_ref();
+            tell(unusable, (client_ca, None, None), &written.place, report);
             None
         }
     }

@@ -89,11 +89,7 @@ pub fn may_be_decoded(status: StatusCode, fields: &HeaderMap) -> bool {
 
 /// Whether no `no-transform` forbids to change content (RFC 9111 §5.2.2.6).
 fn may_be_transformed(fields: &HeaderMap) -> bool {
-    let mut said = CacheControl::default();
-    for line in fields.get_all(header::CACHE_CONTROL) {
-        said.add_line(line.as_bytes());
-    }
-    !said.no_transform
+    !CacheControl::of(fields).no_transform
 }
 
 fn has_content(status: StatusCode) -> bool {

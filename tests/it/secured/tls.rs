@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Authority, RULES, handshake};
+use super::{Authority, RULES, client, handshake};
 use crate::support::{Answer, Http2Client, TestLarder, TestOrigin};
 
 fn listen(tls: &str) -> String {
@@ -98,17 +98,8 @@ async fn where_clients_must_show_a_certificate_others_are_not_answered() {
     let known = authority.client(&[], Some("client"));
     let io = handshake(&known, larder.address(), "shop.test").await.unwrap();
     assert!(ask(io).await.unwrap().ends_with("here"));
-    let unknown = {
-        // It trusts the server, and shows a certificate that another authority signed.
-        let (chain, key) = other.read("client");
-        let config = rustls::ClientConfig::builder_with_provider(super::provider())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(authority.roots())
-            .with_client_auth_cert(chain, key)
-            .unwrap();
-        tokio_rustls::TlsConnector::from(Arc::new(config))
-    };
+    // It trusts the server, and shows a certificate that another authority signed.
+    let unknown = client(authority.roots(), &[], Some(other.read("client")));
     for connector in [authority.client(&[], None), unknown] {
         // With TLS 1.3 a client learns of it when it reads.
         if let Ok(io) = handshake(&connector, larder.address(), "shop.test").await {
@@ -128,12 +119,7 @@ async fn a_certificate_is_replaced_without_a_failed_handshake() {
     let larder = Arc::new(TestLarder::start(&listen(&old.pair("shop.test")), &origin).await);
     let mut both = old.roots();
     both.add(new.issuer.der().clone()).unwrap();
-    let config = rustls::ClientConfig::builder_with_provider(super::provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(both)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let connector = client(both, &[], None);
     let over = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..4)
         .map(|_| {
