@@ -208,6 +208,12 @@ impl Proxy {
         }
     }
 
+    /// What is in force, if its rules make something else of writes than those of `ruling`.
+    fn ruling_after(&self, ruling: &Ruling) -> Option<Arc<Ruling>> {
+        let present = self.ruling.load_full();
+        (present.digest != ruling.digest).then_some(present)
+    }
+
     /// An identifier for a request that came without one, or with one that is not trusted.
     fn new_request_id(&self) -> http::HeaderValue {
         let serial = self.named.fetch_add(1, Ordering::Relaxed);

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Response};
 use tokio::sync::oneshot;
 
-use super::Proxy;
 use super::exchange::Exchange;
 use super::order::Fetched;
 use super::outcome::Verdict;
 use super::problem::Refusal;
+use super::{Proxy, Ruling};
 use crate::body::Body;
 use crate::config::{Invalidate, Rule};
 use crate::fields::cache_groups;
@@ -122,11 +122,17 @@ impl Proxy {
         }
     }
 
-    /// What a write invalidates.
+    /// What a write invalidates by the RFC, and by the rules of `ruling`.
     ///
     /// Fields that override method or path make two writes of one: which one the origin acted on
     /// is not known here.
-    fn events(&self, exchange: &Exchange, outcome: WriteOutcome, answer: Option<&HeaderMap>) -> Vec<Event> {
+    fn events(
+        &self,
+        exchange: &Exchange,
+        ruling: &Ruling,
+        outcome: WriteOutcome,
+        answer: Option<&HeaderMap>,
+    ) -> Vec<Event> {
         let fields = &exchange.head.headers;
         let methods: Vec<Method> = std::iter::once(exchange.head.method.clone())
             .chain(key::overriding_methods(fields))
@@ -149,14 +155,16 @@ impl Proxy {
                     self.by_method(exchange, path, answer, &mut touched.hard);
                 }
                 if effect.by_rule {
-                    self.by_rules(exchange, method, path, answer, &mut touched);
+                    let input = exchange.template_input(answer);
+                    by_rules(ruling, (method, exchange.host(), path), &input, &mut touched);
                 }
             }
         }
         // Other pods may have rules that make something of a write of which these make nothing.
         let bare = by_rule && self.log.is_shared() && touched.soft == Matter::default();
-        let hard = write_event(exchange, touched.hard, Strength::Hard, bare);
-        let soft = write_event(exchange, touched.soft, Strength::Soft, false);
+        let event = |matter, strength, bare| write_event(exchange, ruling, matter, strength, bare);
+        let hard = event(touched.hard, Strength::Hard, bare);
+        let soft = event(touched.soft, Strength::Soft, false);
         hard.into_iter().chain(soft).collect()
     }
 
@@ -174,39 +182,38 @@ impl Proxy {
         }
     }
 
-    fn by_rules(
-        &self,
-        exchange: &Exchange,
-        method: &Method,
-        path: &str,
-        answer: Option<&HeaderMap>,
-        touched: &mut Touched,
-    ) {
-        for found in exchange.ruling.config.rules.writes(method, exchange.host(), path) {
-            let matter = if found.rule.soft {
-                &mut touched.soft
-            } else {
-                &mut touched.hard
-            };
-            let input = TemplateInput {
-                captures: &found.captures,
-                ..exchange.template_input(answer)
-            };
-            if !add_items(found.rule, &input, matter) {
-                tracing::warn!(
-                    rule = %found.rule.name,
-                    "an `invalidate` item could not be filled from the write, or stood for too much, so \
-                     everything was invalidated; use only what every such write has, and {} values at most",
-                    Template::MAX_TEXTS
-                );
-            }
-        }
-    }
-
     fn count_event(&self, event: &Event) {
         let soft = event.strength == Strength::Soft;
         self.metrics
             .invalidated(Source::Write, telemetry::Strength::soft(soft));
+    }
+}
+
+/// Adds what rules make of a write: of its method, host and path.
+fn by_rules(
+    ruling: &Ruling,
+    (method, host, path): (&Method, &str, &str),
+    input: &TemplateInput<'_>,
+    touched: &mut Touched,
+) {
+    for found in ruling.config.rules.writes(method, host, path) {
+        let matter = if found.rule.soft {
+            &mut touched.soft
+        } else {
+            &mut touched.hard
+        };
+        let input = TemplateInput {
+            captures: &found.captures,
+            ..*input
+        };
+        if !add_items(found.rule, &input, matter) {
+            tracing::warn!(
+                rule = %found.rule.name,
+                "an `invalidate` item could not be filled from the write, or stood for too much, so \
+                 everything was invalidated; use only what every such write has, and {} values at most",
+                Template::MAX_TEXTS
+            );
+        }
     }
 }
 
@@ -237,7 +244,13 @@ fn outcome_of(error: &OriginError) -> WriteOutcome {
 }
 
 /// The event of a write; `None` where it touches nothing, unless it is sent `bare` all the same.
-fn write_event(exchange: &Exchange, mut matter: Matter, strength: Strength, bare: bool) -> Option<Event> {
+fn write_event(
+    exchange: &Exchange,
+    ruling: &Ruling,
+    mut matter: Matter,
+    strength: Strength,
+    bare: bool,
+) -> Option<Event> {
     if matter == Matter::default() && !bare {
         return None;
     }
@@ -256,7 +269,7 @@ fn write_event(exchange: &Exchange, mut matter: Matter, strength: Strength, bare
     let write = Write {
         method: head.method.clone(),
         target,
-        rules: exchange.ruling.digest,
+        rules: ruling.digest,
     };
     Some(Event::new(matter, Some(write), strength))
 }
@@ -299,31 +312,38 @@ struct Announcement<'a> {
 }
 
 impl Announcement<'_> {
-    /// Other rules came into force while the write was under way: what they make of it was not said.
-    fn forget_if_rules_changed(&self) {
-        if self.proxy.ruling.load().digest != self.exchange.ruling.digest {
-            self.proxy.log.forget_what_rules_derived();
+    /// Appends what the write invalidates; returns when the log has it, with how many events it has.
+    ///
+    /// By the rules that it began under, and by those that came into force meanwhile: what was stored
+    /// under these is dropped by these.
+    async fn make(&mut self, outcome: WriteOutcome, answer: Option<&HeaderMap>) -> u64 {
+        let mut count = 0;
+        let mut ruling = self.exchange.ruling.clone();
+        loop {
+            let events = self.proxy.events(self.exchange, &ruling, outcome, answer);
+            count += events.len() as u64;
+            self.append(events).await;
+            match self.proxy.ruling_after(&ruling) {
+                Some(next) => ruling = next,
+                None => break,
+            }
         }
+        self.made = true;
+        count
     }
 
-    /// Appends what the write invalidates; returns when the log has it, with how many events it has.
-    async fn make(&mut self, outcome: WriteOutcome, answer: Option<&HeaderMap>) -> u64 {
-        let events = self.proxy.events(self.exchange, outcome, answer);
-        let count = events.len() as u64;
+    /// A hard one and a soft one at most, at once: together they wait no longer than one.
+    async fn append(&self, events: Vec<Event>) {
         let append = async |event: Event| {
             self.proxy.count_event(&event);
             self.proxy.log.append(event, self.proxy.clock.now()).await;
         };
-        // A hard one and a soft one at most, at once: together they wait no longer than one.
         let mut events = events.into_iter();
         match (events.next(), events.next()) {
             (Some(one), Some(other)) => drop(tokio::join!(append(one), append(other))),
             (Some(only), None) => append(only).await,
             (None, _) => {}
         }
-        self.forget_if_rules_changed();
-        self.made = true;
-        count
     }
 }
 
@@ -332,10 +352,16 @@ impl Drop for Announcement<'_> {
         if self.made {
             return;
         }
-        for event in self.proxy.events(self.exchange, WriteOutcome::Unknown, None) {
-            self.proxy.count_event(&event);
-            self.proxy.log.append_unwaited(event, self.proxy.clock.now());
+        let began = self.exchange.ruling.clone();
+        let meanwhile = self.proxy.ruling_after(&began);
+        for ruling in std::iter::once(began).chain(meanwhile) {
+            for event in self
+                .proxy
+                .events(self.exchange, &ruling, WriteOutcome::Unknown, None)
+            {
+                self.proxy.count_event(&event);
+                self.proxy.log.append_unwaited(event, self.proxy.clock.now());
+            }
         }
-        self.forget_if_rules_changed();
     }
 }

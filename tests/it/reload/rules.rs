@@ -42,6 +42,27 @@ async fn a_request_ends_under_the_rules_that_it_began_with() {
     );
 }
 
+/// What the rules of now make of a write counts too, where it began under others.
+#[tokio::test]
+async fn a_write_that_a_reload_overtakes_drops_what_the_new_rules_name() {
+    let origin = TestOrigin::start().await;
+    origin.on("/list", |seen| Answer::ok(seen.before.to_string()));
+    origin.on("POST /items", |_| Answer::ok("made"));
+    let list = "rules:\n  - { name: list, match: GET /list, ttl: 1h }\n";
+    let larder = TestLarder::start(list, &origin).await;
+    let held = origin.hold("/items");
+    let mut writer = larder.connect().await;
+    writer.send_request("POST", "/items", &[], b"one").await;
+    origin.seen("/items", 1).await;
+    let written = format!("{list}  - {{ match: POST /items, invalidate: [list] }}\n");
+    larder.replace_config(&written, &origin);
+    let before = larder.get("/list").await.text().to_owned();
+    assert_eq!(larder.get("/list").await.text(), before, "it is stored meanwhile");
+    held.release();
+    assert_eq!(writer.response().await.complete().status, 200);
+    assert_ne!(larder.get("/list").await.text(), before);
+}
+
 #[tokio::test]
 async fn counts_follow_names_and_never_go_back() {
     let origin = TestOrigin::start().await;

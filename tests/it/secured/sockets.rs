@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::FileTypeExt;
 
+use larder::app::{App, Options, StartError};
+use larder::config::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 
@@ -45,6 +47,20 @@ async fn clients_and_origins_are_reached_over_sockets() {
         assert!(answer.ends_with("here"), "{answer}");
         assert_eq!(answer.contains("larder; hit"), hit, "{answer}");
     }
+    // Another that wants the same place leaves it alone.
+    let other = format!(
+        "{RULES}listen: \"unix:{}\"\norigin: http://127.0.0.1:9\nadmin: 127.0.0.1:0\n",
+        near.display()
+    );
+    let other = App::start(Config::from_yaml(&other).unwrap(), Options::default()).await;
+    assert!(matches!(
+        other,
+        Err(StartError::Listen {
+            setting: "listen",
+            ..
+        })
+    ));
+    assert!(UnixStream::connect(&near).await.is_ok());
     let over_tcp = larder.get_with("/x", &[("Host", "shop.test")]).await;
     assert!(over_tcp.cache_status().hit);
     assert!(std::fs::symlink_metadata(&near).unwrap().file_type().is_socket());

@@ -155,6 +155,20 @@ async fn a_certificate_is_replaced_without_a_failed_handshake() {
     println!("{asked} handshakes beside 20 replacements");
 }
 
+/// A listener whose other neighbours wait for a restart is not kept waiting for its certificate.
+#[tokio::test]
+async fn a_certificate_is_replaced_beside_a_listener_that_needs_a_restart() {
+    let (old, new) = (Authority::new(), Authority::new());
+    old.sign("shop.test");
+    new.sign("shop.test");
+    let origin = TestOrigin::start().await;
+    let larder = TestLarder::start(&listen(&old.pair("shop.test")), &origin).await;
+    let more = listen(&new.pair("shop.test")).replace("rules:", "  - address: 127.0.0.1:1\nrules:");
+    larder.replace_config(&more, &origin);
+    let only = new.client(&[], None);
+    assert!(handshake(&only, larder.address(), "shop.test").await.is_ok());
+}
+
 /// TLS in front of a test's origin.
 async fn secured(authority: &Authority, name: &str, origin: &TestOrigin) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
