@@ -154,6 +154,7 @@ impl Changes {
             port,
             unix,
             tls,
+            h2c,
             connect_timeout,
             response_timeout,
             idle_timeout,
@@ -162,7 +163,8 @@ impl Changes {
             host_field,
         } = running;
         let same_place = (host, *port, unix) == (&read.host, read.port, &read.unix);
-        self.restart("origin.url", same_place && tls.is_some() == read.tls.is_some());
+        let same_scheme = (tls.is_some(), h2c) == (read.tls.is_some(), &read.h2c);
+        self.restart("origin.url", same_place && same_scheme);
         self.restart(
             "origin.tls",
             tls.is_some() != read.tls.is_some() || *tls == read.tls,

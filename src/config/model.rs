@@ -121,8 +121,10 @@ impl std::fmt::Debug for ListenerTls {
 /// How connections to the origin are secured.
 #[derive(Clone)]
 pub struct OriginTls {
-    /// Roots, and the client certificate if any.
+    /// Roots, and the client certificate if any; by ALPN (RFC 7301) it offers HTTP/2 and HTTP/1.1.
     pub config: Arc<rustls::ClientConfig>,
+    /// The same, and it offers HTTP/1.1 alone.
+    pub http1: Arc<rustls::ClientConfig>,
     /// Digest of what was read: the same for the same files.
     pub digest: u64,
     /// The name that the origin's certificate must be for.
@@ -164,6 +166,8 @@ pub struct Origin {
     pub unix: Option<PathBuf>,
     /// `None`: in clear.
     pub tls: Option<OriginTls>,
+    /// In clear it speaks HTTP/2 and nothing else ("prior knowledge", RFC 9113 §3.3).
+    pub h2c: bool,
     /// Until the connection stands.
     pub connect_timeout: Duration,
     /// Until the answer's head has arrived; then how long its content may be silent, though never
@@ -171,7 +175,7 @@ pub struct Origin {
     pub response_timeout: Duration,
     /// How long a kept connection may rest.
     pub idle_timeout: Duration,
-    /// Most connections at once.
+    /// Most connections at once; over HTTP/2, which has many requests on one, most requests.
     pub max_connections: usize,
     /// Most requests at once; more wait as long as for an answer, then get 503. `None`: as many as
     /// connections.

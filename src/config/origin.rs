@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::model::OriginTls;
@@ -17,8 +18,9 @@ const PEER: Peer = Peer {
     in_clear: "write a url that begins with http://",
 };
 
-/// The protocol offered by ALPN (RFC 7301).
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// The protocols offered by ALPN (RFC 7301), the preferred one first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", HTTP1];
+const HTTP1: &[u8] = b"http/1.1";
 
 /// Reads what `origin.tls` names where the URL asks for TLS; `None` in clear, or if something is wrong,
 /// all of which is noted.
@@ -55,11 +57,16 @@ pub(super) fn secured(
         return None;
     };
     let client = client?;
-    let mut config = Arc::unwrap_or_clone(client.config);
-    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     Some(OriginTls {
-        config: Arc::new(config),
+        config: offering(&client.config, &PROTOCOLS),
+        http1: offering(&client.config, &[HTTP1]),
         digest: client.digest,
         server_name,
     })
+}
+
+fn offering(config: &ClientConfig, protocols: &[&[u8]]) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Arc::new(config)
 }

@@ -59,6 +59,28 @@ pub fn announcement(fields: &HeaderMap, also_never: impl Fn(&HeaderName) -> bool
     HeaderValue::try_from(names.join(", ")).ok()
 }
 
+/// Leaves of a trailer section what `announced` names (see [`announcement`]).
+pub fn keep_announced(fields: &mut HeaderMap, announced: &HeaderValue) {
+    let is_named = |name: &HeaderName| {
+        list::members(announced.as_bytes())
+            .any(|member| member.eq_ignore_ascii_case(name.as_str().as_bytes()))
+    };
+    keep(fields, is_named);
+}
+
+/// Leaves of a trailer section what may be there, announced or not: HTTP/2 needs no announcement, and
+/// gRPC makes none.
+pub fn keep_passable(fields: &mut HeaderMap) {
+    keep(fields, may_trail);
+}
+
+fn keep(fields: &mut HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) {
+    let dropped: Vec<HeaderName> = fields.keys().filter(|name| !is_kept(name)).cloned().collect();
+    for name in dropped {
+        fields.remove(name);
+    }
+}
+
 /// Whether a field may come after the content. What frames, routes, authenticates, modifies the
 /// request or says how content is to be read may not: whoever merges trailers into the head would
 /// take it for the sender's word.
@@ -92,6 +114,32 @@ mod tests {
         ] {
             assert_eq!(is_taken(&fields(header::TE, lines)), taken, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_trailer_section_is_cut_down_to_what_may_be_there() {
+        let came = || {
+            let mut came = HeaderMap::new();
+            for name in [
+                "grpc-status",
+                "x-sum",
+                "content-length",
+                "set-cookie",
+                "x-sum",
+                "connection",
+            ] {
+                came.append(name, HeaderValue::from_static("1"));
+            }
+            came
+        };
+        let names =
+            |fields: &HeaderMap| -> Vec<String> { fields.iter().map(|(name, _)| name.to_string()).collect() };
+        let mut passed = came();
+        keep_passable(&mut passed);
+        assert_eq!(names(&passed), ["grpc-status", "x-sum", "x-sum"]);
+        let mut passed = came();
+        keep_announced(&mut passed, &HeaderValue::from_static("X-Sum, x-other"));
+        assert_eq!(names(&passed), ["x-sum", "x-sum"]);
     }
 
     #[test]

@@ -46,9 +46,11 @@ pub(super) fn check(head: &Parts, upgrade: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether only the connection's end marks the end of the content (RFC 9112 §6.3, last case).
+/// Whether only the connection's end marks the end of the content (RFC 9112 §6.3, last case); frames
+/// say it themselves.
 pub(super) fn is_delimited_by_close(method: &Method, head: &Parts) -> bool {
-    let without_content = method == Method::HEAD
+    let without_content = head.version == Version::HTTP_2
+        || method == Method::HEAD
         || head.status.is_informational()
         || head.status == StatusCode::NO_CONTENT
         || head.status == StatusCode::NOT_MODIFIED;

@@ -7,31 +7,71 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
 use super::conn::Conn;
 use super::error::{Cause, ErrorKind, OriginError, Sent};
+use super::http2;
 use super::pool::Pool;
 use super::request::Upload;
 use super::slots::Claim;
 use super::stats::Streaming;
+use crate::fields::trailer;
 
 /// Content as it arrives from the origin.
 ///
 /// When it ends at a message boundary, the connection may serve the next request; dropped before
 /// that, it is closed.
 pub struct OriginBody {
-    incoming: Incoming,
+    incoming: Arriving,
     /// Gone once the content has ended or failed.
     lease: Option<Lease>,
     silence: Silence,
     delimited_by_close: bool,
     tries: u8,
-    /// The trailer fields that may be passed on, as `Trailer` announces them.
-    trailer: Option<HeaderValue>,
+    trailers: Trailers,
+    /// What `Trailer` may announce, until somebody asks.
+    announcement: Option<HeaderValue>,
+}
+
+/// Content in whatever version of HTTP it comes.
+pub(super) enum Arriving {
+    Http1(Incoming),
+    Http2(http2::Incoming),
+}
+
+/// What carries an answer.
+pub(super) enum Line {
+    /// A connection.
+    Conn(Conn),
+    /// A part of one, given back when dropped.
+    Stream(#[expect(dead_code, reason = "held for its end")] http2::Stream),
+}
+
+/// What becomes of a trailer section.
+#[derive(Debug)]
+pub(super) enum Trailers {
+    /// It ends here.
+    Dropped,
+    /// What was announced is passed on.
+    Announced(HeaderValue),
+    /// What may be there is passed on.
+    Passable,
+}
+
+impl Trailers {
+    /// Cuts a trailer section down to what is passed on.
+    fn cut(&self, mut fields: HeaderMap) -> HeaderMap {
+        match self {
+            Trailers::Dropped => fields.clear(),
+            Trailers::Announced(names) => trailer::keep_announced(&mut fields, names),
+            Trailers::Passable => trailer::keep_passable(&mut fields),
+        }
+        fields
+    }
 }
 
 /// How long content may be silent, and how long it has been.
@@ -74,7 +114,7 @@ impl Silence {
 
 /// What an answer in progress holds.
 pub(super) struct Lease {
-    pub(super) conn: Conn,
+    pub(super) line: Line,
     pub(super) pool: Arc<Pool>,
     pub(super) claim: Claim,
     pub(super) after: After,
@@ -84,7 +124,7 @@ pub(super) struct Lease {
     pub(super) silence: Option<Duration>,
 }
 
-/// What becomes of the connection after a whole answer.
+/// What becomes of a connection after a whole answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
     /// It is closed.
@@ -93,16 +133,40 @@ pub(super) enum After {
     Keep(Option<Duration>),
 }
 
+impl Arriving {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cause>>> {
+        match self {
+            Arriving::Http1(content) => Pin::new(content).poll_frame(cx).map_err(Cause::from),
+            Arriving::Http2(content) => Pin::new(content).poll_frame(cx).map_err(Cause::from),
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        match self {
+            Arriving::Http1(content) => content.is_end_stream(),
+            Arriving::Http2(content) => content.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Arriving::Http1(content) => content.size_hint(),
+            Arriving::Http2(content) => content.size_hint(),
+        }
+    }
+}
+
 impl OriginBody {
     /// The content of a whole head; a connection that has nothing more to bring goes back now.
-    pub(super) fn new(incoming: Incoming, lease: Lease, delimited_by_close: bool, tries: u8) -> OriginBody {
+    pub(super) fn new(incoming: Arriving, lease: Lease, delimited_by_close: bool, tries: u8) -> OriginBody {
         let mut body = OriginBody {
             incoming,
             silence: Silence::new(lease.silence),
             lease: Some(lease),
             delimited_by_close,
             tries,
-            trailer: None,
+            trailers: Trailers::Dropped,
+            announcement: None,
         };
         if body.incoming.is_end_stream() {
             body.finish();
@@ -111,7 +175,7 @@ impl OriginBody {
     }
 
     /// The content of a 101, which has none: the connection is the caller's, by its upgrade.
-    pub(super) fn upgraded(incoming: Incoming, conn: Conn, streaming: Streaming, tries: u8) -> OriginBody {
+    pub(super) fn upgraded(incoming: Arriving, conn: Conn, streaming: Streaming, tries: u8) -> OriginBody {
         conn.wire.hold(streaming);
         conn.release();
         OriginBody {
@@ -120,19 +184,25 @@ impl OriginBody {
             silence: Silence::new(None),
             delimited_by_close: false,
             tries,
-            trailer: None,
+            trailers: Trailers::Dropped,
+            announcement: None,
         }
     }
 
-    pub(super) fn with_trailer(mut self, trailer: Option<HeaderValue>) -> OriginBody {
-        self.trailer = trailer;
+    /// Passes a trailer section on, and tells what may be announced of it.
+    pub(super) fn with_trailers(
+        mut self,
+        trailers: Trailers,
+        announcement: Option<HeaderValue>,
+    ) -> OriginBody {
+        (self.trailers, self.announcement) = (trailers, announcement);
         self
     }
 
-    /// The `Trailer` under which this content may be passed on to the client that asked for it;
-    /// `None` where its trailer section ends here. What is not named in it is dropped when sent.
+    /// The `Trailer` under which this content may be passed on to the client that asked for it; `None`
+    /// where nothing was announced. HTTP/1.1 drops what is not named in it.
     pub fn take_trailer(&mut self) -> Option<HeaderValue> {
-        self.trailer.take()
+        self.announcement.take()
     }
 
     /// Whether only the end of the connection marks the content's end (RFC 9112 §6.3): then a
@@ -150,7 +220,7 @@ impl OriginBody {
     /// The answer is whole.
     fn finish(&mut self) {
         let Some(Lease {
-            conn,
+            line,
             pool,
             claim,
             after,
@@ -163,9 +233,11 @@ impl OriginBody {
         // An answer may come before the request's content has gone out; the rest of that would
         // stand before the next request.
         let sent = upload.is_none_or(|upload| upload.lock().stream.is_sent());
-        match after {
-            After::Keep(announced) if sent && claim.has_room(pool.idle()) => pool.keep(conn, announced),
-            After::Keep(_) | After::Close => drop(conn),
+        match (line, after) {
+            (Line::Conn(conn), After::Keep(announced)) if sent && claim.has_room(pool.idle()) => {
+                pool.keep(conn, announced);
+            }
+            (line, After::Keep(_) | After::Close) => drop(line),
         }
         // Only now, so that whoever waits for a place finds the connection.
         drop(claim);
@@ -180,7 +252,7 @@ impl Body for OriginBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, OriginError>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        match self.incoming.poll_frame(cx) {
             Poll::Pending => {
                 ready!(self.silence.poll_over(cx));
                 Poll::Ready(Some(Err(self.broken(Silent.into()))))
@@ -188,16 +260,20 @@ impl Body for OriginBody {
             Poll::Ready(Some(Ok(frame))) => {
                 self.silence.waiting = false;
                 // The trailer section is the last of a message, and not every reader asks further.
-                if frame.is_trailers() {
-                    self.finish();
-                }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(match frame.into_trailers() {
+                    Ok(fields) => {
+                        self.finish();
+                        let fields = self.trailers.cut(fields);
+                        (!fields.is_empty()).then(|| Ok(Frame::trailers(fields)))
+                    }
+                    Err(data) => Some(Ok(data)),
+                })
             }
             Poll::Ready(None) => {
                 self.finish();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.broken(error.into())))),
+            Poll::Ready(Some(Err(cause))) => Poll::Ready(Some(Err(self.broken(cause)))),
         }
     }
 

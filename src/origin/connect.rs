@@ -1,6 +1,7 @@
 //! Makes connections to the origin, and looks at them while they rest.
 //!
-//! Knows nothing of HTTP: what a connection is used for, and for how long, is decided elsewhere.
+//! Of HTTP it knows which version was agreed on: what a connection is used for, and for how long, is
+//! decided elsewhere.
 
 use std::future::Future;
 use std::io;
@@ -18,12 +19,53 @@ use tokio_rustls::client::TlsStream;
 use crate::config::{self, OriginTls};
 
 /// A connection that is being made.
-pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
+pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Connected>> + Send>>;
+
+/// A connection that stands.
+pub struct Connected {
+    /// Its bytes.
+    pub io: Box<dyn Io>,
+    /// The version that both sides have agreed on.
+    pub version: Version,
+}
+
+/// A version of HTTP that a connection speaks from its first byte on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// What a connection may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Whatever the origin prefers.
+    Any,
+    /// HTTP/1.1, if the origin speaks it: for what HTTP/2 has no way for.
+    Http1,
+}
 
 /// A way to reach the origin; each call makes a connection of its own.
 pub trait Connect: Send + Sync + 'static {
     /// Begins a connection. The caller bounds the time it may take.
-    fn connect(&self) -> Connecting;
+    fn connect(&self, wanted: Wanted) -> Connecting;
+
+    /// The version of every connection, where that is known before the first one stands.
+    fn version(&self) -> Option<Version> {
+        Some(Version::Http1)
+    }
+}
+
+impl Connected {
+    /// A connection that speaks HTTP/1.1.
+    pub fn http1(io: impl Io) -> Connected {
+        Connected {
+            io: Box::new(io),
+            version: Version::Http1,
+        }
+    }
 }
 
 /// The two directions of one connection.
@@ -75,6 +117,8 @@ fn peek(socket: &SockRef<'_>) -> bool {
 pub struct Sockets {
     place: Place,
     tls: Option<OriginTls>,
+    /// What is spoken in clear.
+    in_clear: Version,
 }
 
 #[derive(Debug, Clone)]
@@ -96,31 +140,61 @@ impl Sockets {
         Sockets {
             place,
             tls: settings.tls.clone(),
+            in_clear: if settings.h2c {
+                Version::Http2
+            } else {
+                Version::Http1
+            },
         }
     }
 }
 
 impl Connect for Sockets {
-    fn connect(&self) -> Connecting {
-        let Sockets { place, tls } = self.clone();
+    fn connect(&self, wanted: Wanted) -> Connecting {
+        let Sockets { place, tls, in_clear } = self.clone();
         Box::pin(async move {
             let stream = match place {
-                Place::Path(path) => return Ok(Box::new(UnixStream::connect(path).await?) as Box<dyn Io>),
+                Place::Path(path) => return Ok(Connected::http1(UnixStream::connect(path).await?)),
                 Place::Address(address) => TcpStream::connect(address).await?,
                 // Tries every address the name has, in order.
                 Place::Name(name, port) => TcpStream::connect((name.as_str(), port)).await?,
             };
             stream.set_nodelay(true)?;
-            let Some(OriginTls {
-                config, server_name, ..
-            }) = tls
-            else {
-                return Ok(Box::new(stream) as Box<dyn Io>);
-            };
-            let secured = TlsConnector::from(config).connect(server_name, stream).await?;
-            Ok(Box::new(secured) as Box<dyn Io>)
+            match tls {
+                Some(tls) => secure(stream, tls, wanted).await,
+                None => Ok(Connected {
+                    io: Box::new(stream),
+                    version: in_clear,
+                }),
+            }
         })
     }
+
+    fn version(&self) -> Option<Version> {
+        match self.tls {
+            Some(_) => None,
+            None => Some(self.in_clear),
+        }
+    }
+}
+
+async fn secure(stream: TcpStream, tls: OriginTls, wanted: Wanted) -> io::Result<Connected> {
+    let config = match wanted {
+        Wanted::Any => tls.config,
+        Wanted::Http1 => tls.http1,
+    };
+    let io = TlsConnector::from(config)
+        .connect(tls.server_name, stream)
+        .await?;
+    let version = match io.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Version::Http2,
+        // An origin that chooses nothing speaks HTTP/1.1.
+        Some(_) | None => Version::Http1,
+    };
+    Ok(Connected {
+        io: Box::new(io),
+        version,
+    })
 }
 
 #[cfg(test)]
@@ -153,7 +227,8 @@ mod tests {
         for host in ["127.0.0.1", "localhost"] {
             let mut settings = super::super::tests::settings(address);
             settings.host = host.to_owned();
-            assert!(Sockets::new(&settings).connect().await.is_ok(), "{host}");
+            let connected = Sockets::new(&settings).connect(Wanted::Any).await;
+            assert_eq!(connected.unwrap().version, Version::Http1, "{host}");
         }
     }
 }

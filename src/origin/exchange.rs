@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::TRANSFER_ENCODING;
-use http::{Method, Response};
-use http_body::Body as _;
+use http::response::Parts;
+use http::{HeaderValue, Method, Response};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::body::{Lease, OriginBody};
+use super::body::{Arriving, Lease, Line, OriginBody, Trailers};
 use super::conn::Conn;
 use super::error::{Cause, ErrorKind, OriginError, Sent};
 use super::pool::{Need, Taken};
@@ -23,7 +23,7 @@ use super::slots::{Claim, Slot};
 use super::stats::Streaming;
 use super::upload::UploadFault;
 use super::wire::WireState;
-use super::{Inner, answer};
+use super::{Inner, answer, http2};
 use crate::fields::{content_type, trailer};
 
 /// However impatient the settings are, content may pause for so long: its head has come, and a
@@ -36,7 +36,12 @@ struct Failure {
     cause: Option<Cause>,
     wrote: bool,
     answered: bool,
+    /// The origin wants the request by HTTP/1.1 (RFC 9113 §7).
+    wants_http1: bool,
 }
+
+/// The head of an answer, and what carries its content.
+type Answered = (Response<Arriving>, Line);
 
 impl Inner {
     pub(super) async fn forward(&self, request: Outgoing) -> Result<Response<OriginBody>, OriginError> {
@@ -55,16 +60,12 @@ impl Inner {
             return Err(OriginError::new(ErrorKind::Busy, Sent::Nothing, 0, None));
         };
         let request = Prepared::new(request);
-        let (response, conn, tries) = self.tries(&request, patience).await?;
-        self.answer(&request, response, conn, (slot, patience), tries)
+        let (answered, tries) = self.tries(&request, patience).await?;
+        self.answer(&request, answered, (slot, patience), tries)
     }
 
     /// Sends the request, a second time where that is safe.
-    async fn tries(
-        &self,
-        request: &Prepared,
-        patience: Duration,
-    ) -> Result<(Response<Incoming>, Conn, u8), OriginError> {
+    async fn tries(&self, request: &Prepared, patience: Duration) -> Result<(Answered, u8), OriginError> {
         let mut need = first_need(request);
         let mut sent = Sent::Nothing;
         let mut tries = 1;
@@ -76,7 +77,7 @@ impl Inner {
                 _ => patience.saturating_sub(self.pool.clock.now().mono.since(begun)),
             };
             let failure = match self.exchange(request, need, left).await {
-                Ok((response, conn)) => return Ok((response, conn, tries)),
+                Ok(answered) => return Ok((answered, tries)),
                 Err(failure) => failure,
             };
             if failure.wrote {
@@ -94,7 +95,11 @@ impl Inner {
                 Retry::GiveUp => return Err(OriginError::new(failure.kind, sent, tries, failure.cause)),
                 Retry::Again => {
                     self.pool.counts.retried();
-                    need = Need::Fresh;
+                    need = if request.alone || failure.wants_http1 {
+                        Need::Alone
+                    } else {
+                        Need::FreshSince(begun)
+                    };
                     tries += 1;
                 }
             }
@@ -107,8 +112,8 @@ impl Inner {
         request: &Prepared,
         need: Need,
         patience: Duration,
-    ) -> Result<(Response<Incoming>, Conn), Failure> {
-        let Taken { mut conn, rested } = self
+    ) -> Result<Answered, Failure> {
+        let taken = self
             .pool
             .obtain(need, self.slots.taken(), self.slots.most())
             .await
@@ -117,13 +122,29 @@ impl Inner {
                 cause: Some(cause),
                 wrote: false,
                 answered: false,
+                wants_http1: false,
             })?;
-        if rested.is_some() && need == Need::Certain {
-            conn.wire.look_before_writing();
+        match taken {
+            Taken::Conn { conn, rested } => {
+                if rested.is_some() && need == Need::Certain {
+                    conn.wire.look_before_writing();
+                }
+                self.exchange_alone(request, conn, rested, patience).await
+            }
+            Taken::Stream(stream) => self.exchange_shared(request, stream, patience).await,
         }
+    }
+
+    async fn exchange_alone(
+        &self,
+        request: &Prepared,
+        mut conn: Conn,
+        rested: Option<Duration>,
+        patience: Duration,
+    ) -> Result<Answered, Failure> {
         let (written, read) = (conn.wire.written(), conn.wire.read());
         let (kind, cause) = match head(&mut conn, request, patience).await {
-            Ok(response) => return Ok((response, conn)),
+            Ok(response) => return Ok((response.map(Arriving::Http1), Line::Conn(conn))),
             Err(failure) => failure,
         };
         let wrote = conn.wire.written() != written;
@@ -136,15 +157,34 @@ impl Inner {
             cause,
             wrote,
             answered,
+            wants_http1: false,
         })
+    }
+
+    async fn exchange_shared(
+        &self,
+        request: &Prepared,
+        mut stream: http2::Stream,
+        patience: Duration,
+    ) -> Result<Answered, Failure> {
+        let how = (self.is_secured, patience);
+        match http2::head(&mut stream, request, how, &self.pool.tasks).await {
+            Ok(response) => Ok((response.map(Arriving::Http2), Line::Stream(stream))),
+            Err(fault) => Err(Failure {
+                kind: fault.kind,
+                cause: fault.cause,
+                wrote: fault.wrote,
+                answered: fault.answered,
+                wants_http1: fault.wants_http1 && self.is_secured,
+            }),
+        }
     }
 
     /// Ties the answer to its connection.
     fn answer(
         &self,
         request: &Prepared,
-        response: Response<Incoming>,
-        conn: Conn,
+        (response, line): Answered,
         (slot, patience): (Slot, Duration),
         tries: u8,
     ) -> Result<Response<OriginBody>, OriginError> {
@@ -159,22 +199,26 @@ impl Inner {
                 cause,
             ));
         }
-        if head.status == http::StatusCode::SWITCHING_PROTOCOLS {
-            drop(slot);
-            let streaming = Streaming::new(&self.pool.counts);
-            let body = OriginBody::upgraded(incoming, conn, streaming, tries);
-            return Ok(Response::from_parts(head, body));
-        }
+        let line = match line {
+            Line::Conn(conn) if head.status == http::StatusCode::SWITCHING_PROTOCOLS => {
+                drop(slot);
+                let streaming = Streaming::new(&self.pool.counts);
+                let body = OriginBody::upgraded(incoming, conn, streaming, tries);
+                return Ok(Response::from_parts(head, body));
+            }
+            line @ (Line::Conn(_) | Line::Stream(_)) => line,
+        };
         let by_close = answer::is_delimited_by_close(&request.method, &head);
         let (claim, silence) = if content_type::is_endless(&head.headers) && !incoming.is_end_stream() {
             let stream = self.slots.leave(slot, &self.pool.counts);
+            request.begin_conversation();
             (Claim::Stream(stream), None)
         } else {
             let silence = patience.max(self.timeouts.response()).max(SHORTEST_SILENCE);
             (Claim::Place { _slot: slot }, Some(silence))
         };
         let lease = Lease {
-            conn,
+            line,
             pool: Arc::clone(&self.pool),
             claim,
             after: answer::after(&head, by_close, request.alone),
@@ -184,16 +228,31 @@ impl Inner {
             },
             silence,
         };
-        let chunked = head.headers.contains_key(TRANSFER_ENCODING) && !incoming.is_end_stream();
-        let trailer = if chunked && request.takes_trailers() {
-            trailer::announcement(&head.headers, |_| false)
-        } else {
-            None
-        };
+        let (trailers, announcement) = trailers(request, &head, &incoming);
+        let body = OriginBody::new(incoming, lease, by_close, tries);
         Ok(Response::from_parts(
             head,
-            OriginBody::new(incoming, lease, by_close, tries).with_trailer(trailer),
+            body.with_trailers(trailers, announcement),
         ))
+    }
+}
+
+/// What becomes of a trailer section, and how it is announced.
+fn trailers(request: &Prepared, head: &Parts, incoming: &Arriving) -> (Trailers, Option<HeaderValue>) {
+    if !request.takes_trailers() || incoming.is_end_stream() {
+        return (Trailers::Dropped, None);
+    }
+    let announcement = trailer::announcement(&head.headers, |_| false);
+    match incoming {
+        Arriving::Http2(_) => (Trailers::Passable, announcement),
+        // RFC 9112 §7.1.2: a trailer section is part of the chunked coding.
+        Arriving::Http1(_) if head.headers.contains_key(TRANSFER_ENCODING) => {
+            let passed = announcement
+                .clone()
+                .map_or(Trailers::Dropped, Trailers::Announced);
+            (passed, announcement)
+        }
+        Arriving::Http1(_) => (Trailers::Dropped, None),
     }
 }
 
@@ -201,7 +260,7 @@ impl Inner {
 /// again.
 fn first_need(request: &Prepared) -> Need {
     if request.alone {
-        Need::Fresh
+        Need::Alone
     } else if matches!(
         request.method,
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
@@ -259,14 +318,11 @@ fn answered<F: Future>(
 
 /// What hyper's error means for the request.
 fn kind_of(error: &hyper::Error) -> ErrorKind {
-    match error
+    let fault = error
         .source()
-        .and_then(|cause| cause.downcast_ref::<UploadFault>())
-    {
-        Some(UploadFault::TooLarge) => return ErrorKind::RequestTooLarge,
-        Some(UploadFault::Stalled) => return ErrorKind::RequestTimeout,
-        Some(UploadFault::Broken(_)) => return ErrorKind::RequestBroken,
-        Some(UploadFault::Superseded) | None => {}
+        .and_then(|cause| cause.downcast_ref::<UploadFault>());
+    if let Some(fault) = fault {
+        return fault.kind();
     }
     if error.is_parse() {
         ErrorKind::BadResponse

@@ -9,10 +9,15 @@ use crate::fields::connection;
 /// Passes interim answers to `request` on as they come.
 pub(super) fn listen<B>(request: &mut Request<B>, to: ForwardedInterim) {
     hyper::ext::on_informational(request, move |answer| {
-        if is_for_the_client(answer.status()) {
-            to.pass(answer.status(), &passed_fields(answer.headers(), to.via()));
-        }
+        pass(answer.status(), answer.headers(), &to)
     });
+}
+
+/// Passes an interim answer on, if it is for the client.
+pub(super) fn pass(status: StatusCode, fields: &HeaderMap, to: &ForwardedInterim) {
+    if is_for_the_client(status) {
+        to.pass(status, &passed_fields(fields, to.via()));
+    }
 }
 
 /// A proxy passes every interim answer on that it has not asked for itself (RFC 9110 §15.2): 100

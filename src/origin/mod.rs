@@ -11,6 +11,7 @@ mod conn;
 mod connect;
 mod error;
 mod exchange;
+mod http2;
 mod identity;
 mod interim;
 mod patience;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use http::Response;
 
 pub use body::OriginBody;
-pub use connect::{Connect, Connecting, Io, Sockets};
+pub use connect::{Connect, Connected, Connecting, Io, Sockets, Version, Wanted};
 pub use error::{ErrorKind, OriginError, Sent};
 pub use request::{Outgoing, RequestBody};
 pub use stats::OriginStats;
@@ -50,6 +51,8 @@ struct Inner {
     pool: Arc<pool::Pool>,
     slots: slots::Slots,
     timeouts: Arc<timeouts::Timeouts>,
+    /// Requests go out over TLS.
+    is_secured: bool,
 }
 
 impl Origin {
@@ -62,6 +65,7 @@ impl Origin {
                 pool: Arc::new(pool),
                 slots: slots::Slots::new(settings),
                 timeouts,
+                is_secured: settings.tls.is_some(),
             }),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Decides which connection a request gets, never what becomes of the request.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,8 +11,9 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::conn::Conn;
-use super::connect::Connect;
+use super::connect::{Connect, Connected, Version, Wanted};
 use super::error::{Cause, ErrorKind};
+use super::http2;
 use super::patience::Patience;
 use super::stats::{Counts, Open};
 use super::timeouts::Timeouts;
@@ -26,10 +28,16 @@ pub(super) struct Pool {
     connect: Arc<dyn Connect>,
     timeouts: Arc<Timeouts>,
     pub(super) clock: Clock,
-    tasks: Tasks,
+    pub(super) tasks: Tasks,
     pub(super) counts: Arc<Counts>,
     next_id: AtomicU64,
     shelf: Mutex<Shelf>,
+    /// What HTTP/2 connections stand.
+    shared: Arc<Mutex<http2::List>>,
+    /// What the last connection spoke; `None` before the first one, where it has to be agreed on.
+    version: Mutex<Option<Version>>,
+    /// Held while a connection is made that many will share.
+    making: tokio::sync::Mutex<()>,
 }
 
 /// What rests. Everything here is short and never waits.
@@ -57,16 +65,25 @@ pub(super) enum Need {
     Any,
     /// None that the origin might be about to close.
     Certain,
-    /// One that nobody used before.
-    Fresh,
+    /// One that was made since, or that nobody used before.
+    FreshSince(Mono),
+    /// One that nobody used before and nobody will use after, and that speaks HTTP/1.1 if the origin does.
+    Alone,
 }
 
-/// A connection for a request.
-pub(super) struct Taken {
-    pub(super) conn: Conn,
-    /// How long it rested; `None` for a fresh one.
-    pub(super) rested: Option<Duration>,
+/// What carries a request.
+pub(super) enum Taken {
+    /// A connection.
+    Conn {
+        conn: Conn,
+        /// How long it rested; `None` for a fresh one.
+        rested: Option<Duration>,
+    },
+    /// A part of one.
+    Stream(http2::Stream),
 }
+
+type Unmade = (ErrorKind, Cause);
 
 /// What [`Shelf::take`] found.
 enum Found {
@@ -84,6 +101,7 @@ impl Pool {
         tasks: Tasks,
     ) -> Pool {
         Pool {
+            version: Mutex::new(connect.version()),
             connect,
             timeouts,
             clock,
@@ -91,27 +109,29 @@ impl Pool {
             counts: Arc::default(),
             next_id: AtomicU64::new(0),
             shelf: Mutex::default(),
+            shared: Arc::default(),
+            making: tokio::sync::Mutex::default(),
         }
     }
 
-    /// A connection for a request, kept or fresh. `in_use` of at most `most` are in use, this
-    /// request's included; the longest rested one makes room.
+    /// What is to carry a request, kept or fresh. `in_use` of at most `most` are in use, this request's
+    /// included; the longest rested one makes room.
     pub(super) async fn obtain(
         self: &Arc<Self>,
         need: Need,
         in_use: usize,
         most: usize,
-    ) -> Result<Taken, (ErrorKind, Cause)> {
+    ) -> Result<Taken, Unmade> {
+        if need != Need::Alone && self.speaks() != Some(Version::Http1) {
+            return self.obtain_shared(need).await;
+        }
         let mut gone = Vec::new();
-        let found = match need {
-            Need::Fresh => Found::Nothing,
-            Need::Any | Need::Certain => self.shelf.lock().take(need, self.clock.now().mono, &mut gone),
-        };
+        let found = self.shelf.lock().take(need, self.clock.now().mono, &mut gone);
         drop(gone);
         let extra = match found {
             Found::Kept(conn, rested) => {
                 self.counts.reused();
-                return Ok(Taken {
+                return Ok(Taken::Conn {
                     conn,
                     rested: Some(rested),
                 });
@@ -121,20 +141,93 @@ impl Pool {
         };
         let surplus = self.shelf.lock().make_room(most.saturating_sub(in_use));
         drop(surplus);
-        let mut conn = self.fresh().await?;
-        conn.extra = extra;
-        Ok(Taken { conn, rested: None })
+        let mut taken = self.in_time(self.make(need)).await?;
+        if let Taken::Conn { conn, .. } = &mut taken {
+            conn.extra = extra;
+        }
+        Ok(taken)
     }
 
-    async fn fresh(self: &Arc<Self>) -> Result<Conn, (ErrorKind, Cause)> {
-        let io = timeout(self.timeouts.connect(), self.connect.connect())
+    /// A part of an HTTP/2 connection. One at a time makes a new one, and who waits meanwhile shares
+    /// it; all of that together may take as long as a connection may take.
+    async fn obtain_shared(self: &Arc<Self>, need: Need) -> Result<Taken, Unmade> {
+        if let Some(stream) = self.claim(need) {
+            return Ok(stream);
+        }
+        self.in_time(async {
+            let making = self.making.lock().await;
+            if let Some(stream) = self.claim(need) {
+                return Ok(stream);
+            }
+            if self.speaks() == Some(Version::Http1) {
+                // Just learnt: nothing is shared.
+                drop(making);
+            }
+            self.make(need).await
+        })
+        .await
+    }
+
+    fn claim(&self, need: Need) -> Option<Taken> {
+        let since = match need {
+            Need::FreshSince(since) => Some(since),
+            Need::Any | Need::Certain | Need::Alone => None,
+        };
+        let stream = self.shared.lock().claim(since)?;
+        self.counts.reused();
+        Some(Taken::Stream(stream))
+    }
+
+    async fn in_time(&self, making: impl Future<Output = Result<Taken, Unmade>>) -> Result<Taken, Unmade> {
+        timeout(self.timeouts.connect(), making)
             .await
-            .map_err(|late| (ErrorKind::ConnectTimeout, Cause::from(late)))?
-            .map_err(|error| (ErrorKind::Unreachable, Cause::from(error)))?;
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        Conn::new(id, io, Open::new(&self.counts), Arc::downgrade(self), &self.tasks)
+            .unwrap_or_else(|late| Err((ErrorKind::ConnectTimeout, Cause::from(late))))
+    }
+
+    async fn make(self: &Arc<Self>, need: Need) -> Result<Taken, Unmade> {
+        let unreachable = |cause: Cause| (ErrorKind::Unreachable, cause);
+        let wanted = match need {
+            Need::Alone => Wanted::Http1,
+            Need::Any | Need::Certain | Need::FreshSince(_) => Wanted::Any,
+        };
+        let Connected { io, version } = self
+            .connect
+            .connect(wanted)
             .await
-            .map_err(|error| (ErrorKind::Unreachable, Cause::from(error)))
+            .map_err(|error| unreachable(error.into()))?;
+        if wanted == Wanted::Any {
+            *self.version.lock() = Some(version);
+        }
+        let open = Open::new(&self.counts);
+        match version {
+            Version::Http1 => {
+                let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+                let conn = Conn::new(id, io, open, Arc::downgrade(self), &self.tasks).await;
+                let conn = conn.map_err(|error| unreachable(error.into()))?;
+                Ok(Taken::Conn { conn, rested: None })
+            }
+            Version::Http2 => {
+                let made = http2::Conn::new(io, open, self.clock.clone()).await;
+                let (conn, driver) = made.map_err(|error| unreachable(error.into()))?;
+                let stream = conn.first_stream();
+                if need != Need::Alone {
+                    self.shared.lock().add(&conn);
+                }
+                let timeouts = Arc::clone(&self.timeouts);
+                driver.run(
+                    &conn,
+                    Arc::clone(&self.shared),
+                    move || timeouts.idle(),
+                    &self.tasks,
+                );
+                Ok(Taken::Stream(stream))
+            }
+        }
+    }
+
+    /// What a connection will speak, as far as is known.
+    fn speaks(&self) -> Option<Version> {
+        *self.version.lock()
     }
 
     /// Lets a connection rest whose exchange has ended at a message boundary, for `announced` at
@@ -190,6 +283,8 @@ impl Pool {
             std::mem::take(&mut shelf.resting)
         };
         drop(resting);
+        let shared = self.shared.lock().close();
+        drop(shared);
     }
 
     /// As if the origin had shown that it keeps connections.
@@ -199,7 +294,7 @@ impl Pool {
     }
 
     pub(super) fn idle(&self) -> usize {
-        self.shelf.lock().resting.len()
+        self.shelf.lock().resting.len() + self.shared.lock().idle()
     }
 }
 
@@ -218,7 +313,7 @@ impl Shelf {
         let longest = match need {
             Need::Any => Duration::MAX,
             Need::Certain => self.patience.rest_for_unsafe(now),
-            Need::Fresh => return Found::Nothing,
+            Need::FreshSince(_) | Need::Alone => return Found::Nothing,
         };
         let mut place = self.resting.len();
         while let Some(resting) = place.checked_sub(1).and_then(|last| self.resting.get(last)) {

@@ -7,15 +7,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderName, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
 
 use super::upload::{StreamBody, UploadFault};
 use super::{identity, interim, retry};
-use crate::client::Interim;
+use crate::client::{ForwardedInterim, Interim};
 
 /// A request for the origin.
 #[derive(Debug)]
@@ -81,7 +84,8 @@ pub(super) struct Prepared {
     pub(super) upgrade: bool,
     /// It may be sent again although the origin may have seen it.
     pub(super) repeatable: bool,
-    /// It needs a connection that nobody used before and nobody uses after.
+    /// It needs a connection that nobody used before and nobody uses after, and HTTP/1.1: what it asks
+    /// of the connection HTTP/2 does not have.
     pub(super) alone: bool,
     interim: Option<Interim>,
 }
@@ -121,7 +125,51 @@ impl Prepared {
 
     /// The request for one try; each one ends the right of those before it to take content.
     pub(super) fn request(&self) -> Request<WireBody> {
-        let body = match &self.content {
+        let mut request = Request::new(self.body());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = Uri::from(self.target.clone());
+        *request.headers_mut() = self.fields.clone();
+        if let Some(to) = self.next_forward() {
+            interim::listen(&mut request, to);
+        }
+        request
+    }
+
+    /// The same as HTTP/2 has it (RFC 9113 §8.3.1): `Host` is part of the target, and nothing is said
+    /// of the connection.
+    ///
+    /// An error where `Host` is no authority.
+    pub(super) fn http2(&self, is_secured: bool) -> Result<(Request<()>, WireBody), http::Error> {
+        let mut fields = self.fields.clone();
+        let host = fields.remove(HOST);
+        let scheme = if is_secured { Scheme::HTTPS } else { Scheme::HTTP };
+        let target = Uri::builder()
+            .scheme(scheme)
+            .authority(host.as_ref().map_or(&b""[..], HeaderValue::as_bytes))
+            .path_and_query(self.target.clone())
+            .build()?;
+        for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE] {
+            fields.remove(name);
+        }
+        for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
+            keep_secret(&mut fields, name);
+        }
+        let mut request = Request::new(());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = target;
+        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = fields;
+        Ok((request, self.body()))
+    }
+
+    /// Where the interim answers to the next try go.
+    pub(super) fn next_forward(&self) -> Option<ForwardedInterim> {
+        self.interim.as_ref().map(Interim::next_forward)
+    }
+
+    /// The content from its beginning.
+    fn body(&self) -> WireBody {
+        match &self.content {
             Content::Empty => WireBody::Empty,
             Content::Bytes(bytes) => WireBody::Bytes(Some(bytes.clone())),
             Content::Stream(upload) => {
@@ -133,15 +181,7 @@ impl Prepared {
                     turn: shared.turn,
                 }
             }
-        };
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = Uri::from(self.target.clone());
-        *request.headers_mut() = self.fields.clone();
-        if let Some(interim) = &self.interim {
-            interim::listen(&mut request, interim.next_forward());
         }
-        request
     }
 
     /// Whether the client takes a trailer section.
@@ -172,11 +212,28 @@ impl Prepared {
         }
     }
 
+    /// The answer is endless: the client may be silent for as long as it likes.
+    pub(super) fn begin_conversation(&self) {
+        if let Content::Stream(upload) = &self.content {
+            upload.lock().stream.wait_for_ever();
+        }
+    }
+
     /// A number that grows while the client's content is being passed on.
     pub(super) fn progress(&self) -> u64 {
         match &self.content {
             Content::Empty | Content::Bytes(_) => 0,
             Content::Stream(upload) => upload.lock().stream.frames(),
+        }
+    }
+}
+
+/// Has a field's value never compressed together with others': whoever can see lengths would guess it
+/// (RFC 7541 §7.1.3).
+fn keep_secret(fields: &mut HeaderMap, name: HeaderName) {
+    if let Entry::Occupied(mut lines) = fields.entry(name) {
+        for line in lines.iter_mut() {
+            line.set_sensitive(true);
         }
     }
 }

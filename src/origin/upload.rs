@@ -15,6 +15,8 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::error::ErrorKind;
+
 /// Most content that is remembered to be sent again; a first frame is, whatever its size.
 const REPLAY: usize = 64 * 1024;
 
@@ -39,6 +41,8 @@ pub struct StreamBody {
     waiting: bool,
     frames: u64,
     ended: bool,
+    /// The answer to it is endless and has begun: silences are no fault.
+    is_conversation: bool,
     replay: Replay,
 }
 
@@ -71,6 +75,18 @@ pub(super) enum UploadFault {
     Superseded,
 }
 
+impl UploadFault {
+    /// What it comes to for the request.
+    pub(super) fn kind(&self) -> ErrorKind {
+        match self {
+            UploadFault::TooLarge => ErrorKind::RequestTooLarge,
+            UploadFault::Stalled => ErrorKind::RequestTimeout,
+            UploadFault::Broken(_) => ErrorKind::RequestBroken,
+            UploadFault::Superseded => ErrorKind::Reset,
+        }
+    }
+}
+
 impl StreamBody {
     /// Content straight from the client, at most `limit` bytes of it, never silent for `stall`, and
     /// on average never slower than 250 bytes a second.
@@ -100,6 +116,7 @@ impl StreamBody {
             waiting: false,
             frames: 0,
             ended: false,
+            is_conversation: false,
             replay: Replay::Whole(Vec::new()),
         }
     }
@@ -141,6 +158,11 @@ impl StreamBody {
             self.room = self.room.map(|room| room.saturating_add(chunk.len() as u64));
             self.before.push_front(chunk);
         }
+    }
+
+    /// Waits for the client as long as it takes: what it says, and when, is between it and the origin.
+    pub(super) fn wait_for_ever(&mut self) {
+        self.is_conversation = true;
     }
 
     /// Remembers nothing from now on.
@@ -217,6 +239,9 @@ impl StreamBody {
     /// The client owes a frame: wait for it, but not for ever. The timer is made the first time
     /// it is needed, and most content never needs one.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
+        if self.is_conversation {
+            return Poll::Pending;
+        }
         let patience = self.patience;
         let timer = self
             .timer

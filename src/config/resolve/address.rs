@@ -129,6 +129,7 @@ pub(super) fn origin(raw: &Raw, report: &mut Report) -> Option<Origin> {
         port: located.port,
         unix: located.unix,
         tls: None,
+        h2c: located.scheme == Scheme::H2c,
         connect_timeout: value(&written.connect_timeout, Duration::from_secs(1)),
         response_timeout: value(&written.response_timeout, Duration::from_secs(120)),
         idle_timeout: value(&written.idle_timeout, Duration::from_secs(1)),
@@ -155,16 +156,22 @@ fn host_field(written: &RawOrigin) -> HostField {
 enum Scheme {
     /// HTTP/1.1 in clear.
     Http,
-    /// Over TLS.
+    /// Over TLS, HTTP/2 or HTTP/1.1.
     Https,
+    /// HTTP/2 in clear.
+    H2c,
 }
 
 impl Scheme {
-    const ALL: [(&'static str, Scheme); 2] = [("http", Scheme::Http), ("https", Scheme::Https)];
+    const ALL: [(&'static str, Scheme); 3] = [
+        ("http", Scheme::Http),
+        ("https", Scheme::Https),
+        ("h2c", Scheme::H2c),
+    ];
 
     fn usual_port(self) -> u16 {
         match self {
-            Scheme::Http => 80,
+            Scheme::Http | Scheme::H2c => 80,
             Scheme::Https => 443,
         }
     }
@@ -172,6 +179,7 @@ impl Scheme {
 
 /// Where an origin is.
 struct Located {
+    scheme: Scheme,
     host: String,
     port: u16,
     unix: Option<PathBuf>,
@@ -198,21 +206,17 @@ fn bare(host: &str) -> &str {
 fn located(written: &Spanned<String>, report: &mut Report) -> Option<Located> {
     if let Some(path) = written.value.trim().strip_prefix("unix:") {
         return Some(Located {
+            scheme: Scheme::Http,
             // What a request without `Host` is sent with.
             host: "localhost".to_owned(),
             port: 80,
             unix: Some(unix(path, "an origin", written, report)?),
         });
     }
-    let (host, port) = url(written, report)?;
-    Some(Located {
-        host,
-        port,
-        unix: None,
-    })
+    url(written, report)
 }
 
-fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> {
+fn url(written: &Spanned<String>, report: &mut Report) -> Option<Located> {
     let text = written.value.trim();
     // User and password may be secrets: they are shown nowhere.
     let (secret, shown) = match text.rsplit_once('@') {
@@ -222,7 +226,7 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> 
         ),
         None => (None, text),
     };
-    let mut refuse = |cause: &str, fix: String| -> Option<(String, u16)> {
+    let mut refuse = |cause: &str, fix: String| -> Option<Located> {
         let problem = report.error(&written.place, format!("`{shown}` is not an origin"));
         problem.cause(cause).fix(fix);
         if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
@@ -257,7 +261,7 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> 
             )
         } else {
             refuse(
-                "origins are spoken to by http://, https:// or over unix:/path",
+                "origins are spoken to by http://, https://, h2c:// or over unix:/path",
                 example(),
             )
         };
@@ -293,7 +297,12 @@ fn url(written: &Spanned<String>, report: &mut Report) -> Option<(String, u16)> 
             );
         }
     };
-    Some((bare(authority.host()).to_owned(), port))
+    Some(Located {
+        scheme: known,
+        host: bare(authority.host()).to_owned(),
+        port,
+        unix: None,
+    })
 }
 
 /// `http://${HOST}` for `http://$HOST`; nothing for text without such a name.
@@ -480,6 +489,7 @@ mod tests {
             ("http://app/", Some(("app", 80))),
             ("http://[::1]:3000", Some(("::1", 3000))),
             ("https://app", Some(("app", 443))),
+            ("h2c://app:50051", Some(("app", 50051))),
             ("HTTPS://app", None),
             ("ftp://app", None),
             ("http://app/base", None),
@@ -495,7 +505,8 @@ mod tests {
         ] {
             let mut report = Report::new(None);
             let found = url(&Spanned::new(text.to_owned(), &Place::Nowhere), &mut report);
-            assert_eq!(found, expected.map(|(h, p)| (h.to_owned(), p)), "{text}");
+            let found = found.as_ref().map(|found| (found.host.as_str(), found.port));
+            assert_eq!(found, expected, "{text}");
             assert!(!report.finish().0.to_string().contains("secret"));
         }
     }

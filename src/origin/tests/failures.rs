@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use super::support::*;
 use crate::clock::Clock;
-use crate::origin::{Connect, Connecting, ErrorKind, Origin, OriginError, RequestBody, Sent};
+use crate::origin::{Connect, Connecting, ErrorKind, Origin, OriginError, RequestBody, Sent, Wanted};
 use crate::tasks::Tasks;
 
 /// Sends `outgoing` to an origin that reads a request, sends `answer` and closes.
@@ -166,7 +166,7 @@ async fn nobody_listening_is_tried_twice_with_nothing_sent() {
 struct Never;
 
 impl Connect for Never {
-    fn connect(&self) -> Connecting {
+    fn connect(&self, _: Wanted) -> Connecting {
         Box::pin(std::future::pending())
     }
 }

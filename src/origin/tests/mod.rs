@@ -2,6 +2,7 @@
 
 mod closing;
 mod failures;
+mod http2;
 mod identity;
 mod reuse;
 mod streams;

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 
 use super::support::*;
 use crate::clock::Clock;
-use crate::origin::{Connect, Connecting, ErrorKind, Io, Origin, Sent, Sockets};
+use crate::origin::{Connect, Connected, Connecting, ErrorKind, Io, Origin, Sent, Sockets, Wanted};
 use crate::tasks::Tasks;
 
 #[tokio::test]
@@ -255,7 +255,7 @@ struct Memory {
 }
 
 impl Connect for Memory {
-    fn connect(&self) -> Connecting {
+    fn connect(&self, _: Wanted) -> Connecting {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let (io, mut far) = tokio::io::duplex(4096);
         let arrived = Arc::clone(&self.arrived);
@@ -272,7 +272,7 @@ impl Connect for Memory {
             io,
             looks: AtomicUsize::new(self.looks),
         };
-        Box::pin(async move { Ok(Box::new(io) as Box<dyn Io>) })
+        Box::pin(async move { Ok(Connected::http1(io)) })
     }
 }
 

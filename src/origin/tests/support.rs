@@ -246,6 +246,7 @@ pub(in crate::origin) fn settings(address: SocketAddr) -> config::Origin {
         port: address.port(),
         unix: None,
         tls: None,
+        h2c: false,
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_secs(20),
         idle_timeout: Duration::from_secs(1),

@@ -1,0 +1,96 @@
+//! An answer's content as it arrives.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream};
+use http::header::CONTENT_LENGTH;
+use http::response::Parts;
+use http::{HeaderValue, Method, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+
+/// Content, and behind it perhaps a trailer section. What is not read is not asked for.
+pub(in crate::origin) struct Incoming {
+    stream: RecvStream,
+    /// Bytes still to come, where the head said; the library holds the origin to it.
+    left: Option<u64>,
+    /// All data has come.
+    is_whole: bool,
+}
+
+impl Incoming {
+    pub(super) fn new(stream: RecvStream, method: &Method, head: &Parts) -> Incoming {
+        let without_content = method == Method::HEAD
+            || head.status == StatusCode::NO_CONTENT
+            || head.status == StatusCode::NOT_MODIFIED;
+        let left = if without_content { Some(0) } else { length(head) };
+        Incoming {
+            is_whole: stream.is_end_stream(),
+            stream,
+            left,
+        }
+    }
+
+    /// The next data; `None` when all has come.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+        match ready!(self.stream.poll_data(cx)) {
+            Some(Ok(data)) => {
+                if let Err(error) = self.stream.flow_control().release_capacity(data.len()) {
+                    return Poll::Ready(Some(Err(error)));
+                }
+                self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+                self.is_whole = self.stream.is_end_stream();
+                Poll::Ready(Some(Ok(data)))
+            }
+            Some(Err(error)) if self.left == Some(0) && ends_request(&error) => Poll::Ready(None),
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        while !self.is_whole {
+            match ready!(self.poll_data(cx)) {
+                // Padding alone, or the mere end.
+                Some(Ok(data)) if data.is_empty() => {}
+                Some(data) => return Poll::Ready(Some(data.map(Frame::data))),
+                None => self.is_whole = true,
+            }
+        }
+        match ready!(self.stream.poll_trailers(cx)) {
+            Ok(trailers) => Poll::Ready(trailers.map(|fields| Ok(Frame::trailers(fields)))),
+            Err(error) if ends_request(&error) => Poll::Ready(None),
+            Err(error) => Poll::Ready(Some(Err(error))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // A trailer section may follow.
+        self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map(SizeHint::with_exact).unwrap_or_default()
+    }
+}
+
+/// Whether the origin only wants no more of the request's content, as it may say behind a whole answer
+/// (RFC 9113 §8.1). Whether one is whole this does not tell.
+fn ends_request(error: &h2::Error) -> bool {
+    error.is_reset() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR)
+}
+
+/// What the head says of the content's length.
+fn length(head: &Parts) -> Option<u64> {
+    let line: &HeaderValue = head.headers.get(CONTENT_LENGTH)?;
+    line.to_str().ok()?.trim().parse().ok()
+}

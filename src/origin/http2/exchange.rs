@@ -1,0 +1,186 @@
+//! One request on a connection that others use too, up to the head of its answer.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream, SendStream};
+use http::header::TRAILER;
+use http::{HeaderValue, Request, Response};
+use http_body::Body as _;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::{FIELD_LINES, Incoming, Stream, upload};
+use crate::client::ForwardedInterim;
+use crate::origin::error::{Cause, ErrorKind};
+use crate::origin::interim;
+use crate::origin::request::{Prepared, WireBody};
+use crate::origin::upload::UploadFault;
+use crate::tasks::Tasks;
+
+/// Why there is no head, and what the origin has made of the request.
+pub(in crate::origin) struct Fault {
+    pub(in crate::origin) kind: ErrorKind,
+    pub(in crate::origin) cause: Option<Cause>,
+    /// The origin may have acted on it.
+    pub(in crate::origin) wrote: bool,
+    /// The origin has said something to it: it is not asked again.
+    pub(in crate::origin) answered: bool,
+    /// The origin wants it by HTTP/1.1.
+    pub(in crate::origin) wants_http1: bool,
+}
+
+impl Fault {
+    fn new(kind: ErrorKind, cause: impl Into<Cause>, wrote: bool) -> Fault {
+        Fault {
+            kind,
+            cause: Some(cause.into()),
+            wrote,
+            answered: false,
+            wants_http1: false,
+        }
+    }
+}
+
+/// The answer's head has more field lines than Larder takes.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer has more than {FIELD_LINES} field lines")]
+struct TooManyFields;
+
+/// Sends the request and waits for the head, `patience` from the last progress of its content.
+pub(in crate::origin) async fn head(
+    stream: &mut Stream,
+    request: &Prepared,
+    (is_secured, patience): (bool, Duration),
+    tasks: &Tasks,
+) -> Result<Response<Incoming>, Fault> {
+    let (head, body) = request
+        .http2(is_secured)
+        .map_err(|error| Fault::new(ErrorKind::RequestBroken, error, false))?;
+    let heard = stream.conn.wire.read();
+    let mut asked = stream.ask(head, body, request.next_forward(), tasks)?;
+    let mut answered = std::pin::pin!(poll_fn(|cx| asked.poll(cx)));
+    loop {
+        let progress = request.progress();
+        match timeout(patience, answered.as_mut()).await {
+            Ok(answered) => return answered.and_then(|answer| arrived(request, answer)),
+            Err(_) if request.progress() != progress => {}
+            Err(late) => {
+                // Perhaps the connection is dead, and nobody has said so: others had better not wait.
+                if stream.conn.wire.read() == heard {
+                    stream.conn.retire();
+                }
+                return Err(Fault::new(ErrorKind::Timeout, late, true));
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn ask(
+        &mut self,
+        head: Request<()>,
+        body: WireBody,
+        interim: Option<ForwardedInterim>,
+        tasks: &Tasks,
+    ) -> Result<Asked, Fault> {
+        let is_all = body.is_end_stream();
+        let announced = head.headers().get(TRAILER).cloned();
+        let sent = self.conn.sender.clone().send_request(head, is_all);
+        let (response, content) = sent.map_err(|error| {
+            self.conn.retire();
+            Fault::new(ErrorKind::Reset, error, false)
+        })?;
+        let fault = (!is_all).then(|| self.send(body, announced, content, tasks));
+        Ok(Asked {
+            response,
+            fault,
+            interim,
+        })
+    }
+
+    /// Sends content in the background, and tells of a fault that is not the origin's.
+    fn send(
+        &mut self,
+        body: WireBody,
+        announced: Option<HeaderValue>,
+        content: SendStream<Bytes>,
+        tasks: &Tasks,
+    ) -> oneshot::Receiver<UploadFault> {
+        let (tell, fault) = oneshot::channel();
+        let upload = tasks.detach(async move {
+            if let Err(fault) = upload::send(body, announced, content).await {
+                // Who waited may have gone.
+                let _ = tell.send(fault);
+            }
+        });
+        self.upload = Some(upload);
+        fault
+    }
+}
+
+/// A request whose answer is waited for.
+struct Asked {
+    response: ResponseFuture,
+    /// What went wrong with its content; `None`: it has none, or all of it has left.
+    fault: Option<oneshot::Receiver<UploadFault>>,
+    /// Where interim answers go; `None`: they are dropped.
+    interim: Option<ForwardedInterim>,
+}
+
+impl Asked {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Fault>> {
+        while let Poll::Ready(Some(Ok(answer))) = self.response.poll_informational(cx) {
+            if let Some(to) = &self.interim {
+                interim::pass(answer.status(), answer.headers(), to);
+            }
+        }
+        if let Some(receiver) = &mut self.fault
+            && let Poll::Ready(told) = Pin::new(receiver).poll(cx)
+        {
+            self.fault = None;
+            if let Ok(fault) = told {
+                return Poll::Ready(Err(Fault::new(fault.kind(), fault, true)));
+            }
+        }
+        let answered = ready!(Pin::new(&mut self.response).poll(cx));
+        Poll::Ready(answered.map_err(judge))
+    }
+}
+
+/// The head has come.
+fn arrived(request: &Prepared, answer: Response<RecvStream>) -> Result<Response<Incoming>, Fault> {
+    let (head, content) = answer.into_parts();
+    if head.headers.len() > FIELD_LINES {
+        return Err(Fault::new(ErrorKind::BadResponse, TooManyFields, true));
+    }
+    let incoming = Incoming::new(content, &request.method, &head);
+    Ok(Response::from_parts(head, incoming))
+}
+
+/// What an error of a stream, or of its connection, means for the request.
+///
+/// A stream that the origin refused, or that is beyond those that it said it would still see to, was
+/// not acted on (RFC 9113 §8.7).
+fn judge(error: h2::Error) -> Fault {
+    let reason = error.reason().filter(|_| error.is_remote());
+    let by_reset = reason.filter(|_| error.is_reset());
+    let unseen =
+        by_reset == Some(Reason::REFUSED_STREAM) || (error.is_go_away() && reason == Some(Reason::NO_ERROR));
+    let wants_http1 = by_reset == Some(Reason::HTTP_1_1_REQUIRED);
+    let answered = reason == Some(Reason::ENHANCE_YOUR_CALM);
+    let kind = if error.is_library() {
+        ErrorKind::BadResponse
+    } else {
+        ErrorKind::Reset
+    };
+    Fault {
+        answered,
+        wants_http1,
+        ..Fault::new(kind, error, !unseen && !wants_http1)
+    }
+}

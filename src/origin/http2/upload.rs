@@ -1,0 +1,82 @@
+//! A request's content on its way out.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::{Reason, SendStream};
+use http::{HeaderMap, HeaderValue};
+use http_body::Body;
+
+use crate::fields::trailer;
+use crate::origin::request::WireBody;
+use crate::origin::upload::UploadFault;
+
+/// Sends content as the origin takes it. Where the origin wants no more of it, that is no fault: its
+/// answer says what it is.
+///
+/// `announced` names what of a trailer section is sent on; `None`: nothing.
+pub(super) async fn send(
+    mut body: WireBody,
+    announced: Option<HeaderValue>,
+    mut to: SendStream<Bytes>,
+) -> Result<(), UploadFault> {
+    // Only what can leave is taken from the client.
+    while poll_fn(|cx| poll_wanted(&mut to, cx)).await {
+        let next = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+        let sent = match next {
+            None => (end(&mut to), true),
+            Some(Err(fault)) => {
+                to.send_reset(Reason::CANCEL);
+                return Err(fault);
+            }
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    let is_last = body.is_end_stream();
+                    (to.send_data(data, is_last), is_last)
+                }
+                Err(frame) => {
+                    let trailers = frame.into_trailers().unwrap_or_default();
+                    (send_trailers(&mut to, trailers, announced.as_ref()), true)
+                }
+            },
+        };
+        match sent {
+            (Ok(()), false) => {}
+            (Ok(()), true) | (Err(_), _) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+fn end(to: &mut SendStream<Bytes>) -> Result<(), h2::Error> {
+    to.send_data(Bytes::new(), true)
+}
+
+fn send_trailers(
+    to: &mut SendStream<Bytes>,
+    mut trailers: HeaderMap,
+    announced: Option<&HeaderValue>,
+) -> Result<(), h2::Error> {
+    match announced {
+        Some(announced) => trailer::keep_announced(&mut trailers, announced),
+        None => trailers.clear(),
+    }
+    if trailers.is_empty() {
+        return end(to);
+    }
+    to.send_trailers(trailers)
+}
+
+/// Whether the origin takes more; ready when it takes a byte, or nothing any more.
+fn poll_wanted(to: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<bool> {
+    to.reserve_capacity(1);
+    while to.capacity() == 0 {
+        match ready!(to.poll_capacity(cx)) {
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return Poll::Ready(false),
+        }
+    }
+    Poll::Ready(to.poll_reset(cx).is_pending())
+}
