@@ -9,7 +9,7 @@ pub const MSRV: &str = env!("CARGO_PKG_RUST_VERSION");
 /// What secures connections, and what it computes with; there is no second choice.
 pub const TLS: (&str, &str) = ("rustls", "ring");
 /// What there is beyond plain forwarding and storing; the same in every build of a version.
-pub const FEATURES: [&str; 4] = ["redis", "zstd", "br", "gzip"];
+pub const FEATURES: [&str; 6] = ["tls", "http2", "redis", "zstd", "br", "gzip"];
 
 /// The commit it was built from, where the build knew one.
 pub fn commit() -> Option<&'static str> {

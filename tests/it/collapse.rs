@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use larder::origin::{Connect, Connecting, Io};
+use larder::origin::{Connect, Connected, Connecting, Wanted};
 use tokio::net::TcpStream;
 
 use crate::support::{
@@ -278,7 +278,7 @@ struct DefectiveOnce {
 }
 
 impl Connect for DefectiveOnce {
-    fn connect(&self) -> Connecting {
+    fn connect(&self, _: Wanted) -> Connecting {
         let first = self.tried.fetch_add(1, Ordering::SeqCst) == 0;
         let (address, gate) = (self.address, self.gate.clone());
         Box::pin(async move {
@@ -286,7 +286,7 @@ impl Connect for DefectiveOnce {
                 gate.passed().await;
                 panic!("a defect within the fill, made by a test");
             }
-            Ok(Box::new(TcpStream::connect(address).await?) as Box<dyn Io>)
+            Ok(Connected::http1(TcpStream::connect(address).await?))
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::origin::{Connect, Connecting, Io};
+use larder::origin::{Connect, Connected, Connecting, Wanted};
 
 use crate::support::{Answer, Client, End, Gate, LarderBuilder, Step, TestLarder, TestOrigin};
 
@@ -52,10 +52,10 @@ async fn an_origins_empty_refusal_passes_unchanged() {
 struct InMemory(Arc<dyn Fn(tokio::io::DuplexStream) + Send + Sync>);
 
 impl Connect for InMemory {
-    fn connect(&self) -> Connecting {
+    fn connect(&self, _: Wanted) -> Connecting {
         let (near, far) = tokio::io::duplex(1 << 20);
         (self.0)(far);
-        Box::pin(async move { Ok(Box::new(near) as Box<dyn Io>) })
+        Box::pin(async move { Ok(Connected::http1(near)) })
     }
 }
 

@@ -1,6 +1,7 @@
 //! TLS and HTTP/2 on both sides, and sockets in the file system.
 
 mod http2;
+mod origins;
 mod sockets;
 mod tls;
 
@@ -66,15 +67,16 @@ impl Authority {
         client(self.roots(), protocols, own.map(|name| self.read(name)))
     }
 
-    /// What a server shows that has what was signed for `name`.
-    fn server(&self, name: &str) -> TlsAcceptor {
+    /// What a server shows that has what was signed for `name`, and speaks `protocols`.
+    fn server(&self, name: &str, protocols: &[&str]) -> TlsAcceptor {
         let (chain, key) = self.read(name);
-        let config = rustls::ServerConfig::builder_with_provider(provider())
+        let mut config = rustls::ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .unwrap();
+        config.alpn_protocols = names(protocols);
         TlsAcceptor::from(Arc::new(config))
     }
 
@@ -102,8 +104,12 @@ fn client(roots: RootCertStore, protocols: &[&str], own: Option<Pair>) -> TlsCon
         None => builder.with_no_client_auth(),
         Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
     };
-    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config.alpn_protocols = names(protocols);
     TlsConnector::from(Arc::new(config))
+}
+
+fn names(protocols: &[&str]) -> Vec<Vec<u8>> {
+    protocols.iter().map(|name| name.as_bytes().to_vec()).collect()
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use larder::config::Config;
-use larder::origin::{Connect, Connecting, Io};
+use larder::origin::{Connect, Connected, Connecting, Wanted};
 use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
@@ -204,14 +204,14 @@ struct Memory {
 }
 
 impl Connect for Memory {
-    fn connect(&self) -> Connecting {
+    fn connect(&self, _: Wanted) -> Connecting {
         let serve = Arc::clone(&self.serve);
         let rest = self.rng.lock().rest(Duration::from_millis(20));
         Box::pin(async move {
             tokio::time::sleep(rest).await;
             let (near, far) = tokio::io::duplex(4096);
             serve(far);
-            Ok(Box::new(near) as Box<dyn Io>)
+            Ok(Connected::http1(near))
         })
     }
 }

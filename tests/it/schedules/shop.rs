@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::origin::{Connect, Connecting, Io};
+use larder::origin::{Connect, Connected, Connecting, Wanted};
 use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 
@@ -216,7 +216,7 @@ struct Memory {
 }
 
 impl Connect for Memory {
-    fn connect(&self) -> Connecting {
+    fn connect(&self, _: Wanted) -> Connecting {
         let (serve, rest) = (
             Arc::clone(&self.serve),
             self.rng.lock().rest(Duration::from_millis(20)),
@@ -225,7 +225,7 @@ impl Connect for Memory {
             tokio::time::sleep(rest).await;
             let (near, far) = tokio::io::duplex(4096);
             serve(far);
-            Ok(Box::new(near) as Box<dyn Io>)
+            Ok(Connected::http1(near))
         })
     }
 }

@@ -173,7 +173,7 @@ async fn a_certificate_is_replaced_beside_a_listener_that_needs_a_restart() {
 async fn secured(authority: &Authority, name: &str, origin: &TestOrigin) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (acceptor, behind) = (authority.server(name), origin.address());
+    let (acceptor, behind) = (authority.server(name, &[]), origin.address());
     tokio::spawn(async move {
         while let Ok((near, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
