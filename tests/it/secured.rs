@@ -1,7 +1,11 @@
 //! TLS and HTTP/2 on both sides, and sockets in the file system.
 
+mod drains;
 mod http2;
+mod raw;
+mod refused;
 mod sockets;
+mod streams;
 mod tls;
 
 use std::net::SocketAddr;
