@@ -2,16 +2,22 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 
 use atomic_waker::AtomicWaker;
 use http::Version;
 use parking_lot::Mutex;
 
+pub(crate) use self::delivery::ForStalled;
+use self::delivery::Streams;
+pub use self::delivery::{Delivery, Untaken};
 pub use self::interim::{Expecting, ForwardedInterim, Interim};
+pub(crate) use self::places::Places;
 
+mod delivery;
 mod interim;
+mod places;
 
 /// A coarse time: ticks of the sweeper's clock, in milliseconds since start; 0 stands for never.
 pub(crate) type Tick = u64;
@@ -28,6 +34,8 @@ pub struct ConnState {
     clock: Arc<AtomicU64>,
     /// When the connection was accepted or its last request ended.
     idle_since: AtomicU64,
+    /// Since when a first byte of HTTP is waited for; 0: something that goes before it is under way.
+    unheard_since: AtomicU64,
     /// When the first byte of a request head arrived that is not whole yet; 0: none.
     head_since: AtomicU64,
     /// Since when a write has been waiting for the client to read; 0: none.
@@ -58,6 +66,14 @@ pub struct ConnState {
     killed: AtomicBool,
     /// Set by a drain: end after the request in hand.
     draining: AtomicBool,
+    /// When that was first set; 0: never.
+    draining_since: AtomicU64,
+    /// On a stream: bytes that the HTTP library has and the client does not; see [`Delivery`].
+    untaken: AtomicUsize,
+    /// On a stream: when such bytes last became more than none.
+    handed_at: AtomicU64,
+    /// The streams of a connection that carries many requests at once.
+    streams: Streams,
     /// Interim answers to the request that is being answered.
     interim: Mutex<interim::Queue>,
     /// Whether `interim` has something to write; changed under its lock.
@@ -75,6 +91,7 @@ impl ConnState {
             peer,
             clock,
             idle_since: AtomicU64::new(now),
+            unheard_since: AtomicU64::new(now),
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             moved: AtomicU64::new(now),
@@ -90,6 +107,10 @@ impl ConnState {
             served: AtomicBool::new(false),
             killed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            draining_since: AtomicU64::new(0),
+            untaken: AtomicUsize::new(0),
+            handed_at: AtomicU64::new(0),
+            streams: Streams::default(),
             interim: Mutex::default(),
             interim_unsent: AtomicBool::new(false),
             parent: None,
@@ -98,7 +119,7 @@ impl ConnState {
     }
 
     /// The state of one stream of a connection that carries many requests at once. While it is busy,
-    /// so is the connection; what the sweeper decides is about the connection alone.
+    /// so is the connection; of a stream the sweeper asks only what its client takes of it.
     pub(crate) fn stream_of(connection: &Arc<ConnState>) -> ConnState {
         ConnState {
             parent: Some(connection.clone()),
@@ -109,8 +130,20 @@ impl ConnState {
     /// Frames arrived on a connection that carries many requests: they are no head that could be slow.
     pub(crate) fn frames_read(&self) {
         self.moved.store(self.tick(), Ordering::Relaxed);
+        self.head_since.store(0, Ordering::Relaxed);
         self.multiplexed.store(true, Ordering::Relaxed);
         self.served.store(true, Ordering::Relaxed);
+    }
+
+    /// The client has begun with what goes before HTTP, or is not told yet by what: no request can be
+    /// expected of it before that is over. `header_timeout` bounds it.
+    pub(crate) fn greeting_begun(&self) {
+        self.unheard_since.store(0, Ordering::Relaxed);
+    }
+
+    /// What goes before HTTP is over.
+    pub(crate) fn greeting_over(&self) {
+        self.unheard_since.store(self.tick(), Ordering::Relaxed);
     }
 
     /// The client's address.
@@ -247,6 +280,9 @@ impl ConnState {
 
     /// Ends the connection after the request in hand.
     pub(crate) fn drain(&self) {
+        if self.draining_since.load(Ordering::Relaxed) == 0 {
+            self.draining_since.store(self.tick(), Ordering::Relaxed);
+        }
         self.draining.store(true, Ordering::Release);
         self.waker.wake();
     }
@@ -258,6 +294,11 @@ impl ConnState {
         }
         self.killed.store(true, Ordering::Release);
         self.waker.wake();
+    }
+
+    /// Whether it was ended at once, and may still be on its way out.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Relaxed)
     }
 
     /// Whether the task should end; registers it to be woken when that changes.
@@ -281,6 +322,7 @@ impl ConnState {
         let busy = self.is_busy();
         let fresh = !self.served.load(Ordering::Relaxed);
         let idle = if busy { 0 } else { since(&self.idle_since) };
+        let at_rest = self.is_multiplexed() && self.blocked_since.load(Ordering::Relaxed) == 0;
         Waits {
             // A connection that has never said a word is as suspect as a slow head.
             head: if busy {
@@ -289,7 +331,16 @@ impl ConnState {
                 since(&self.head_since).max(if fresh { idle } else { 0 })
             },
             idle,
-            unheard: if self.is_unheard() { idle } else { 0 },
+            unheard: if self.is_unheard() {
+                since(&self.unheard_since)
+            } else {
+                0
+            },
+            parting: if at_rest {
+                since(&self.draining_since).min(idle)
+            } else {
+                0
+            },
             blocked: since(&self.blocked_since),
             silent: if busy { since(&self.moved) } else { 0 },
         }
@@ -315,8 +366,11 @@ pub(crate) enum Wish {
 pub(crate) struct Waits {
     pub head: u64,
     pub idle: u64,
-    /// Since the connection was accepted, without a byte.
+    /// Since the connection was accepted, or its handshake was over, without a byte.
     pub unheard: u64,
+    /// Since the client of many requests at once was told that the connection ends, with nothing under
+    /// way: it need only say that it has heard.
+    pub parting: u64,
     pub blocked: u64,
     pub silent: u64,
 }

@@ -1,5 +1,6 @@
 //! The one body type that leaves through a client connection: an enum, not a box a request.
 
+mod delivered;
 mod form;
 mod parts;
 mod recoded;
@@ -25,6 +26,7 @@ use crate::origin::OriginBody;
 use crate::store::{Content, Promised, Reservation, StoredResponse};
 use crate::telemetry::LineAtEnd;
 
+pub use delivered::Delivered;
 pub use parts::Piece;
 pub use recoded::{Meter, Source};
 

@@ -18,7 +18,7 @@ use crate::config::Rule;
 use crate::fields::cache_status::{CACHE_STATUS, CacheStatus, Handling, Ttl};
 use crate::origin::{ErrorKind, OriginError};
 use crate::policy::Reason;
-use crate::telemetry::{AccessLine, LineAtEnd, Meter, Outcome, OutcomeKind};
+use crate::telemetry::{AccessLine, ClientFailure, LineAtEnd, Meter, Outcome, OutcomeKind};
 
 /// Stands in a stored response's fields where Larder's own `Cache-Status` goes.
 pub(super) const STATUS_PLACE: HeaderValue = HeaderValue::from_static("larder");
@@ -213,6 +213,11 @@ impl Proxy {
         self.metrics.panicked();
         self.count_unmatched(Refusal::Internal, OutcomeKind::Error);
         Refusal::Internal.response()
+    }
+
+    /// Counts connections or streams that failed on their clients' side.
+    pub(crate) fn clients_failed(&self, failure: ClientFailure, number: usize) {
+        self.metrics.clients_failed(failure, number);
     }
 
     /// The bytes to send where the HTTP library refused a request by itself.

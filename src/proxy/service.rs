@@ -13,8 +13,8 @@ use hyper::service::Service;
 
 use super::Proxy;
 use super::outcome::Asked;
-use crate::body::Body;
-use crate::client::{ConnState, Expecting};
+use crate::body::{Body, Delivered};
+use crate::client::{ConnState, Delivery, Expecting};
 use crate::clock::Now;
 use crate::telemetry::Meter;
 
@@ -63,14 +63,33 @@ impl StreamService {
 }
 
 impl Service<Request<Incoming>> for StreamService {
-    type Response = Response<Body>;
+    type Response = Response<Delivered>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = Delivering;
 
-    fn call(&self, mut request: Request<Incoming>) -> Answering {
+    fn call(&self, mut request: Request<Incoming>) -> Delivering {
         as_http1(&mut request);
-        let stream = Arc::new(ConnState::stream_of(&self.connection));
-        answer(&self.proxy, request, &stream)
+        let (stream, delivery) = Delivery::begin(&self.connection);
+        Delivering {
+            answering: answer(&self.proxy, request, &stream),
+            delivery,
+        }
+    }
+}
+
+/// An [`Answering`] whose content is counted until the client takes it.
+pub struct Delivering {
+    answering: Answering,
+    delivery: Arc<Delivery>,
+}
+
+impl Future for Delivering {
+    type Output = Result<Response<Delivered>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.answering).poll(cx);
+        polled.map_ok(|response| response.map(|body| Delivered::new(body, this.delivery.clone())))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,14 +43,42 @@ pub(super) enum Socket {
     Unix(UnixListener, SocketFile),
 }
 
-/// The name of a socket in the file system; taken away when nobody listens any more.
+/// The name of a socket in the file system; taken away when nobody is to connect any more, unless
+/// another file has taken its place. Drop it before its listener: what is bound keeps its number.
 #[derive(Debug)]
-pub(super) struct SocketFile(PathBuf);
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// What the name stood for when it was made; `None`: the system did not tell.
+    identity: Option<Identity>,
+}
+
+/// The device and the number of a file.
+type Identity = (u64, u64);
+
+impl SocketFile {
+    /// The name of a socket that was just bound.
+    fn new(path: &Path) -> SocketFile {
+        SocketFile {
+            path: path.to_owned(),
+            identity: identity(path).ok(),
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            tracing::debug!(%error, path = %self.0.display(), "a socket could not be removed");
+        let path = &self.path;
+        // A file that takes its place between these two lines is lost: the system cannot do both at once.
+        let is_ours = identity(path).is_ok_and(|found| Some(found) == self.identity);
+        if !is_ours {
+            return tracing::debug!(path = %path.display(), "a socket was replaced or removed, and is left alone");
+        }
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::debug!(%error, path = %path.display(), "a socket could not be removed");
         }
     }
 }
@@ -86,7 +114,7 @@ impl Door {
     pub fn address(&self) -> io::Result<Address> {
         Ok(match &self.socket {
             Socket::Tcp(listener) => Address::Tcp(listener.local_addr()?),
-            Socket::Unix(_, file) => Address::Unix(file.0.clone()),
+            Socket::Unix(_, file) => Address::Unix(file.path.clone()),
         })
     }
 
@@ -124,5 +152,5 @@ fn unix(path: &Path) -> io::Result<Socket> {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
-    Ok(Socket::Unix(listener, SocketFile(path.to_owned())))
+    Ok(Socket::Unix(listener, SocketFile::new(path)))
 }

@@ -12,7 +12,7 @@ use super::transport::Transport;
 use crate::client::{ConnState, Wish};
 
 /// What a client that speaks HTTP/2 says first (RFC 9113 §3.4). No HTTP/1 request begins so.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a connection's first bytes are the beginning of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,27 +28,42 @@ pub(super) enum Heard {
 pub(super) async fn hear<T: Transport>(mut io: T, state: &ConnState) -> Option<(Heard, Rewound<T>)> {
     let mut said = BytesMut::new();
     let heard = loop {
-        let mut chunk = [0; 64];
-        let read = poll_fn(|cx| {
-            if state.watch(cx.waker()) == Wish::End {
-                return Poll::Ready(None);
-            }
-            let mut buf = ReadBuf::new(&mut chunk);
-            let read = ready!(Pin::new(&mut io).poll_read(cx, &mut buf));
-            Poll::Ready(Some(read.map(|()| buf.filled().len())))
-        })
-        .await?;
-        let length = read.ok()?;
-        said.extend_from_slice(chunk.get(..length)?);
+        let length = read_some(&mut io, state, &mut said).await?;
         if said.starts_with(PREFACE) {
             break Heard::Http2;
         }
         if length == 0 || !PREFACE.starts_with(&said) {
             break Heard::Http1;
         }
+        state.greeting_begun();
     };
     let said = said.freeze();
     Some((heard, Rewound { said, io }))
+}
+
+/// Waits for a first byte, and puts it back. `None`: there is none, or the connection is to end first.
+pub(super) async fn first_byte<T: Transport>(mut io: T, state: &ConnState) -> Option<Rewound<T>> {
+    let mut said = BytesMut::new();
+    let length = read_some(&mut io, state, &mut said).await?;
+    let said = said.freeze();
+    (length > 0).then_some(Rewound { said, io })
+}
+
+/// Reads once; how many bytes. `None`: that failed, or the connection is to end first.
+async fn read_some<T: Transport>(io: &mut T, state: &ConnState, said: &mut BytesMut) -> Option<usize> {
+    let mut chunk = [0; 64];
+    let read = poll_fn(|cx| {
+        if state.watch(cx.waker()) == Wish::End {
+            return Poll::Ready(None);
+        }
+        let mut buf = ReadBuf::new(&mut chunk);
+        let read = ready!(Pin::new(&mut *io).poll_read(cx, &mut buf));
+        Poll::Ready(Some(read.map(|()| buf.filled().len())))
+    })
+    .await?;
+    let length = read.ok()?;
+    said.extend_from_slice(chunk.get(..length)?);
+    Some(length)
 }
 
 /// A transport of which the first bytes were read already.

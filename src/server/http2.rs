@@ -1,5 +1,6 @@
 //! Connections that speak HTTP/2: many requests at once, each with a state of its own.
 
+use std::error::Error;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,7 +12,9 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::hear::PREFACE;
 use super::io::Held;
+use super::listener::unless_ended;
 use super::transport::Transport;
 use crate::client::ConnState;
 use crate::config::Limits;
@@ -46,9 +49,13 @@ pub(super) fn serve<T: Transport>(
     limits: &Limits,
     tasks: &Tasks,
 ) -> Connection<T> {
+    let background = Background {
+        tasks: tasks.clone(),
+        connection: io.state.clone(),
+    };
     // Roomier than what is let in: a refusal says more than the library does.
     let head = limits.header_bytes + limits.uri_bytes + FIELD * (limits.header_count + CRUMBS);
-    let mut builder = http2::Builder::new(Background(tasks.clone()));
+    let mut builder = http2::Builder::new(background);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
@@ -64,9 +71,21 @@ pub(super) fn serve<T: Transport>(
     builder.serve_connection(TokioIo::new(io), service)
 }
 
-/// Runs what the library has to do beside a connection.
+/// Whether the library ended a connection because its client broke the protocol, or did too much of what
+/// it allows; not because it went away.
+pub(super) fn is_clients_fault(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(h2::Error::is_library)
+}
+
+/// Runs what the library has to do beside a connection: mostly each stream, from its request to its last
+/// byte. One that is to end is dropped, and with that reset: the library has no other way, as it does not
+/// ask for content while the client takes none.
 #[derive(Debug, Clone)]
-pub(super) struct Background(Tasks);
+pub(super) struct Background {
+    tasks: Tasks,
+    connection: Arc<ConnState>,
+}
 
 impl<F> Executor<F> for Background
 where
@@ -74,9 +93,13 @@ where
     F::Output: Send,
 {
     fn execute(&self, future: F) {
+        let stream = self.connection.take_next();
         // Not waited for by a drain: the connection itself is, until its last answer has left.
-        self.0.detach(async move {
-            future.await;
+        self.tasks.detach(async move {
+            match stream {
+                Some(stream) => drop(unless_ended(&stream, future).await),
+                None => drop(future.await),
+            }
         });
     }
 }
@@ -85,6 +108,8 @@ where
 pub(super) struct FramesIo<T: Transport> {
     inner: T,
     state: Arc<ConnState>,
+    /// Bytes of the preface that have not come; until they have, the client is slow as with a head.
+    preface: usize,
     _held: Held,
 }
 
@@ -93,7 +118,20 @@ impl<T: Transport> FramesIo<T> {
         Self {
             inner,
             state,
+            preface: PREFACE.len(),
             _held: held,
+        }
+    }
+
+    fn note_read(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.preface = self.preface.saturating_sub(bytes.len());
+        if self.preface == 0 {
+            self.state.frames_read();
+        } else {
+            self.state.bytes_read(bytes);
         }
     }
 }
@@ -106,9 +144,7 @@ impl<T: Transport> AsyncRead for FramesIo<T> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.state.frames_read();
-        }
+        self.note_read(buf.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }
 }

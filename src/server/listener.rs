@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use super::door::{BACKLOG, Door, Secured, Socket};
-use super::hear::{Heard, hear};
+use super::hear::{Heard, first_byte, hear};
 use super::http2::{self, FramesIo};
 use super::io::{ClientIo, Held, OnRefusal};
 use super::linger;
@@ -29,6 +29,7 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::proxy::{ConnService, Proxy, StreamService};
 use crate::tasks::Tasks;
+use crate::telemetry::ClientFailure;
 
 /// Handshakes that have begun when the listener is about to close have so long to end: a round trip
 /// between hosts that are near each other.
@@ -66,8 +67,14 @@ impl Server {
         let room = Room::new(limits.connections);
         let limits = Arc::new(ArcSwap::from_pointee(limits));
         let registry = Arc::new(Registry::default());
-        tasks.detach(sweep(Arc::downgrade(&registry), clock, limits.clone()));
-        let refusing = proxy.clone();
+        let (refusing, counting) = (proxy.clone(), proxy.clone());
+        let on_stalled = move |number| counting.clients_failed(ClientFailure::Stalled, number);
+        tasks.detach(sweep(
+            Arc::downgrade(&registry),
+            clock,
+            limits.clone(),
+            on_stalled,
+        ));
         let on_refusal: OnRefusal = Arc::new(move |status, peer| refusing.refused_by_library(status, peer));
         Self {
             proxy,
@@ -99,8 +106,10 @@ impl Server {
                     self.close(&listener, secured).await;
                 }
             }
-            Socket::Unix(listener, _file) => {
+            Socket::Unix(listener, file) => {
                 self.accept_until(stop, || accept_unix(&listener), secured).await;
+                // First: nobody else finds the way here, and who is connected is still taken in.
+                drop(file);
                 if let Ok(listener) = listener.into_std() {
                     self.take_in(|| queued_unix(&listener), secured).await;
                 }
@@ -221,14 +230,21 @@ impl Server {
         let (state, held) = self.admit(peer, Some(permit));
         let server = self.clone();
         self.tasks.spawn(async move {
+            // Who only connects and leaves has not failed at a handshake.
+            let Some(io) = first_byte(io, &state).await else {
+                return;
+            };
+            state.greeting_begun();
             let handshake = TlsAcceptor::from(config).accept(io);
             let io = match unless_ended(&state, handshake).await {
                 None => return,
                 Some(Ok(io)) => io,
                 Some(Err(error)) => {
+                    server.proxy.clients_failed(ClientFailure::Tls, 1);
                     return tracing::debug!(%error, "a client's TLS handshake failed");
                 }
             };
+            state.greeting_over();
             // A client that names no protocol speaks HTTP/1.1 (RFC 9113 §3.2).
             if io.get_ref().1.alpn_protocol() == Some(b"h2") {
                 server.serve_http2(io, state, held).await;
@@ -256,14 +272,17 @@ impl Server {
             .builder()
             .serve_connection(TokioIo::new(io), service)
             .with_upgrades();
-        drive(pin!(connection), state).await;
+        drop(drive(pin!(connection), state).await);
     }
 
     async fn serve_http2<T: Transport>(&self, io: T, state: Arc<ConnState>, held: Held) {
         let io = FramesIo::new(io, state.clone(), held);
         let service = StreamService::new(self.proxy.clone(), state.clone());
         let connection = http2::serve(io, service, &self.limits.load(), &self.tasks);
-        drive(pin!(connection), state).await;
+        let ended = drive(pin!(connection), state).await;
+        if ended.is_err_and(|error| http2::is_clients_fault(&error)) {
+            self.proxy.clients_failed(ClientFailure::Http2, 1);
+        }
     }
 
     fn builder(&self) -> http1::Builder {
@@ -303,27 +322,29 @@ impl Server {
     }
 }
 
-/// Waits for a handshake, unless the connection is to end first.
-async fn unless_ended<T>(state: &ConnState, handshake: impl Future<Output = T>) -> Option<T> {
-    let mut handshake = pin!(handshake);
+/// Waits for a handshake or a stream's end, unless the connection or the stream is to end first.
+pub(super) async fn unless_ended<T>(state: &ConnState, awaited: impl Future<Output = T>) -> Option<T> {
+    let mut awaited = pin!(awaited);
     poll_fn(|cx| match state.watch(cx.waker()) {
         Wish::End => Poll::Ready(None),
         // Who has not spoken yet is left to the sweeper.
-        Wish::Drain | Wish::GoOn => handshake.as_mut().poll(cx).map(Some),
+        Wish::Drain | Wish::GoOn => awaited.as_mut().poll(cx).map(Some),
     })
     .await
 }
 
 /// Serves one connection to its end, which may be asked for by the sweeper and by a drain.
-async fn drive<C: Drivable>(connection: Pin<&mut C>, state: Arc<ConnState>) {
+async fn drive<C: Drivable>(connection: Pin<&mut C>, state: Arc<ConnState>) -> hyper::Result<()> {
     let served = Serve {
         connection,
         state,
         draining: false,
     };
-    if let Err(error) = served.await {
+    let ended = served.await;
+    if let Err(error) = &ended {
         tracing::debug!(%error, "a client connection ended");
     }
+    ended
 }
 
 /// A connection of the HTTP library.

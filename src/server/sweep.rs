@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::client::{ConnState, Tick, Waits};
+use crate::client::{ConnState, ForStalled, Places, Tick, Waits};
 use crate::clock::Clock;
 use crate::config::Limits;
 
@@ -21,57 +21,43 @@ const MOST_STEP: Duration = Duration::from_secs(1);
 /// How long a drain waits for the first byte on a connection just accepted.
 const FIRST_BYTE: Duration = Duration::from_secs(1);
 
+/// How long a client of HTTP/2 has to answer that it knows of the connection's end (GOAWAY), with nothing
+/// under way: a request that it sent before it knew arrives within that time.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Every open client connection.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     /// Milliseconds since start, moved by the sweeper; shared with every connection.
     pub clock: Arc<AtomicU64>,
-    connections: Mutex<Slots>,
+    connections: Mutex<Places<Arc<ConnState>>>,
     /// Set by a drain, under the lock of `connections`: who comes later hears of it at once.
     draining: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Slots {
-    /// A left connection's place is empty, listed in `free`, and taken again.
-    places: Vec<Option<Arc<ConnState>>>,
-    free: Vec<usize>,
 }
 
 impl Registry {
     /// Adds a connection; it is taken out when the guard is dropped.
     pub fn add(self: &Arc<Self>, state: Arc<ConnState>) -> Registered {
-        let mut slots = self.connections.lock();
-        let index = match slots.free.pop() {
-            Some(index) => index,
-            None => {
-                slots.places.push(None);
-                slots.places.len() - 1
-            }
-        };
+        let mut connections = self.connections.lock();
         if self.draining.load(Ordering::Relaxed) {
             state.drain();
         }
-        if let Some(place) = slots.places.get_mut(index) {
-            *place = Some(state);
-        }
         Registered {
             registry: self.clone(),
-            index,
+            index: connections.add(state),
         }
     }
 
     /// How many connections are open.
     pub fn len(&self) -> usize {
-        let slots = self.connections.lock();
-        slots.places.len() - slots.free.len()
+        self.connections.lock().len()
     }
 
     /// Asks every connection to end after the request in hand.
     pub fn drain(&self) {
-        let slots = self.connections.lock();
+        let connections = self.connections.lock();
         self.draining.store(true, Ordering::Relaxed);
-        for state in slots.places.iter().flatten() {
+        for state in connections.iter() {
             state.drain();
         }
     }
@@ -83,23 +69,52 @@ impl Registry {
 
     /// Ends every connection at once.
     pub fn kill(&self) {
-        for state in self.connections.lock().places.iter().flatten() {
+        for state in self.connections.lock().iter() {
             state.kill();
         }
     }
 
-    fn sweep(&self, now: Tick, limits: &Limits) {
+    /// How many connections or streams were ended because their client took nothing.
+    fn sweep(&self, now: Tick, limits: &Limits) -> usize {
         let first_byte = self.is_draining().then_some(FIRST_BYTE);
-        for state in self.connections.lock().places.iter().flatten() {
-            let waits = state.waits(now);
-            if state.is_multiplexed() && over(waits.idle, limits.idle_timeout) {
-                // A request may be on its way: the client is told first which was the last (GOAWAY).
-                state.drain();
+        let connections = self.connections.lock();
+        let stalled = connections.iter().map(|state| {
+            let waits = rest(state, state.waits(now), limits);
+            if state.is_killed() {
+                0
             } else if too_long(waits, limits) || first_byte.is_some_and(|limit| over(waits.unheard, limit)) {
                 state.kill();
+                usize::from(over(waits.blocked, limits.write_timeout))
+            } else {
+                end_stalled(state, now, limits)
             }
-        }
+        });
+        stalled.sum()
     }
+}
+
+/// Begins the end of a connection that carries many requests at once and has rested too long: one may be
+/// on its way, and the client is told first which was the last (GOAWAY). The other limits stay.
+fn rest(state: &ConnState, waits: Waits, limits: &Limits) -> Waits {
+    if !state.is_multiplexed() {
+        return waits;
+    }
+    if over(waits.idle, limits.idle_timeout) {
+        state.drain();
+    }
+    Waits { idle: 0, ..waits }
+}
+
+/// Ends streams whose client takes nothing, and the connection where that takes it; how many.
+fn end_stalled(state: &ConnState, now: Tick, limits: &Limits) -> usize {
+    let limit = u64::try_from(limits.write_timeout.as_millis()).unwrap_or(u64::MAX);
+    let stalled = state.end_stalled(now, limit);
+    match stalled.connection {
+        ForStalled::GoOn => {}
+        ForStalled::Drain => state.drain(),
+        ForStalled::End => state.kill(),
+    }
+    stalled.ended
 }
 
 /// Whether any limit has run out.
@@ -108,6 +123,7 @@ fn too_long(waits: Waits, limits: &Limits) -> bool {
         || over(waits.idle, limits.idle_timeout)
         || over(waits.blocked, limits.write_timeout)
         || over(waits.silent, limits.stream_idle_timeout)
+        || over(waits.parting, FAREWELL)
 }
 
 fn over(waited: u64, limit: Duration) -> bool {
@@ -123,16 +139,18 @@ pub(super) struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let mut slots = self.registry.connections.lock();
-        if let Some(place) = slots.places.get_mut(self.index) {
-            *place = None;
-            slots.free.push(self.index);
-        }
+        self.registry.connections.lock().remove(self.index);
     }
 }
 
-/// Moves the coarse clock and sweeps, as long as anyone else holds the registry.
-pub(super) async fn sweep(registry: std::sync::Weak<Registry>, clock: Clock, limits: Arc<ArcSwap<Limits>>) {
+/// Moves the coarse clock and sweeps, as long as anyone else holds the registry. `on_stalled` is told how
+/// many connections and streams were ended because their client took nothing.
+pub(super) async fn sweep(
+    registry: std::sync::Weak<Registry>,
+    clock: Clock,
+    limits: Arc<ArcSwap<Limits>>,
+    on_stalled: impl Fn(usize) + Send,
+) {
     let (mut now, mut last) = (0, clock.mono());
     loop {
         tokio::time::sleep(PERIOD).await;
@@ -144,7 +162,7 @@ pub(super) async fn sweep(registry: std::sync::Weak<Registry>, clock: Clock, lim
         now += u64::try_from(read.since(last).min(MOST_STEP).as_millis()).unwrap_or_default();
         last = read;
         registry.clock.store(now, Ordering::Relaxed);
-        registry.sweep(now, &limits.load());
+        on_stalled(registry.sweep(now, &limits.load()));
     }
 }
 
@@ -215,6 +233,39 @@ mod tests {
         let _place = registry.add(state.clone());
         registry.sweep(75_002, &limits());
         assert_eq!(state.watch(std::task::Waker::noop()), Wish::Drain);
+    }
+
+    #[test]
+    fn who_was_told_of_the_end_and_has_nothing_under_way_is_waited_for_a_moment() {
+        let (registry, state) = connection();
+        state.frames_read();
+        let _place = registry.add(state.clone());
+        let busy = state.begin();
+        registry.drain();
+        registry.sweep(20_000, &limits());
+        assert!(!state.is_killed(), "a request is under way");
+        registry.clock.store(20_000, Ordering::Relaxed);
+        drop(busy);
+        registry.sweep(21_000, &limits());
+        assert!(!state.is_killed());
+        registry.sweep(21_001, &limits());
+        assert!(state.is_killed());
+    }
+
+    #[test]
+    fn a_drain_waits_for_a_handshake_as_for_a_head_and_then_for_a_first_byte() {
+        let (registry, state) = connection();
+        let _place = registry.add(state.clone());
+        registry.drain();
+        state.greeting_begun();
+        registry.sweep(9_000, &limits());
+        assert!(!state.is_killed());
+        registry.clock.store(9_000, Ordering::Relaxed);
+        state.greeting_over();
+        registry.sweep(10_000, &limits());
+        assert!(!state.is_killed());
+        registry.sweep(10_001, &limits());
+        assert!(state.is_killed());
     }
 
     #[test]

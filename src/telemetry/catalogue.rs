@@ -78,6 +78,8 @@ pub(super) const NOT_STORED: &str = "larder_not_stored_total";
 pub(super) const INVALIDATIONS: &str = "larder_invalidations_total";
 /// Open connections.
 pub(super) const CONNECTIONS: &str = "larder_connections";
+/// Clients that failed.
+pub(super) const CLIENT_ERRORS: &str = "larder_client_connection_errors_total";
 /// Connections to the origin.
 pub(super) const ORIGIN_CONNECTIONS: &str = "larder_origin_connections";
 /// Requests sent again.
@@ -204,6 +206,11 @@ pub const CATALOGUE: &[Metric] = &[
         CONNECTIONS,
         &["side"],
         "Connections open, to clients and to the origin.",
+    ),
+    counter(
+        CLIENT_ERRORS,
+        &["reason"],
+        "Connections of clients that failed: `tls` at the handshake, `http2` because the client broke the protocol; `stalled`, connections and HTTP/2 streams ended because the client took nothing for `limits.write_timeout`.",
     ),
     gauge(
         ORIGIN_CONNECTIONS,

@@ -72,6 +72,29 @@ impl Strength {
     }
 }
 
+/// How a connection failed on its client's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientFailure {
+    /// The TLS handshake came to nothing.
+    Tls,
+    /// The client broke HTTP/2's rules, or went beyond what Larder allows within them.
+    Http2,
+    /// The client took nothing for too long: of all that a connection carried, or of one stream.
+    Stalled,
+}
+
+impl ClientFailure {
+    const ALL: [ClientFailure; 3] = [ClientFailure::Tls, ClientFailure::Http2, ClientFailure::Stalled];
+
+    const fn word(self) -> &'static str {
+        match self {
+            ClientFailure::Tls => "tls",
+            ClientFailure::Http2 => "http2",
+            ClientFailure::Stalled => "stalled",
+        }
+    }
+}
+
 /// How the requests of one rule ended so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleCounts {
@@ -108,6 +131,8 @@ pub struct Metrics {
     redis: RedisCells,
     coding: CodingCells,
     panics: AtomicU64,
+    /// By [`ClientFailure`].
+    client_failures: [AtomicU64; ClientFailure::ALL.len()],
 }
 
 impl std::fmt::Debug for Metrics {
@@ -131,6 +156,7 @@ impl Metrics {
             redis: RedisCells::default(),
             coding: CodingCells::default(),
             panics: AtomicU64::new(0),
+            client_failures: Default::default(),
         }
     }
 
@@ -182,6 +208,13 @@ impl Metrics {
     /// Counts a request that a defect ended.
     pub fn panicked(&self) {
         self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts connections or streams that failed on their clients' side.
+    pub fn clients_failed(&self, failure: ClientFailure, number: usize) {
+        if let Some(count) = self.client_failures.get(failure as usize) {
+            count.fetch_add(number as u64, Ordering::Relaxed);
+        }
     }
 
     /// How the requests of each rule ended so far: labelled rules, then `other`, then `none`.
@@ -260,6 +293,10 @@ impl Metrics {
                     sum,
                 );
             }
+        }
+        for (failure, count) in ClientFailure::ALL.iter().zip(&self.client_failures) {
+            let labels = [("reason", failure.word())];
+            self.counter(names::CLIENT_ERRORS, &labels, count.load(Ordering::Relaxed));
         }
         self.total(names::ORIGIN_RETRIES, snapshot.origin.retries);
         self.total(names::PANICS, self.panics.load(Ordering::Relaxed));

@@ -20,7 +20,7 @@ pub use access_log::{AccessLine, AccessLogger, OpenLine, Sink};
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use line_at_end::LineAtEnd;
 pub use log::{Log, LogError, LogLevel, init, warn_of};
-pub use metrics::{Decoding, Meter, Meters, Metrics, Pass, RuleCounts, Source, Strength};
+pub use metrics::{ClientFailure, Decoding, Meter, Meters, Metrics, Pass, RuleCounts, Source, Strength};
 pub use outcome::{Outcome, OutcomeKind};
 pub use redis::RedisOperation;
 pub use seldom::Seldom;

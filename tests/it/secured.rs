@@ -1,8 +1,12 @@
 //! TLS and HTTP/2 on both sides, and sockets in the file system.
 
+mod drains;
 mod http2;
 mod origins;
+mod raw;
+mod refused;
 mod sockets;
+mod streams;
 mod tls;
 
 use std::net::SocketAddr;

@@ -241,28 +241,39 @@ async fn watch(
     conn: Weak<Conn>,
     list: Arc<Mutex<List>>,
     idle: impl Fn() -> Duration,
-    pings: Option<PingPong>,
+    mut pings: Option<PingPong>,
 ) {
-    let mut voice = Voice {
-        pings,
-        heard: 0,
-        since: Mono::default(),
-        asked: false,
-    };
+    let mut voice = Voice::default();
     loop {
         sleep(idle().clamp(SHORTEST_LOOK, LONGEST_LOOK)).await;
         let rested = list.lock().evict(idle());
         drop(rested);
-        // Without users it is about to be released.
-        if conn.upgrade().is_some_and(|conn| voice.is_gone(&conn)) {
-            return;
+        let Some(conn) = conn.upgrade() else {
+            // About to be released.
+            continue;
+        };
+        let owes = conn.rested().is_none();
+        match voice.judge(conn.wire.read(), owes, conn.clock.now().mono) {
+            Verdict::Speaks => {}
+            Verdict::Ask => ask(pings.as_mut()),
+            Verdict::Gone => return,
         }
     }
 }
 
+/// Asks for a sign of life.
+fn ask(pings: Option<&mut PingPong>) {
+    let Some(pings) = pings else { return };
+    // What came to the last question may not have been taken yet.
+    let _ = pings.poll_pong(&mut Context::from_waker(Waker::noop()));
+    if let Err(error) = pings.send_ping(Ping::opaque()) {
+        tracing::debug!(%error, "no sign of life could be asked for");
+    }
+}
+
 /// Whether a connection still speaks.
+#[derive(Default)]
 struct Voice {
-    pings: Option<PingPong>,
     /// Bytes heard so far, and since when no more were.
     heard: u64,
     since: Mono,
@@ -270,31 +281,53 @@ struct Voice {
     asked: bool,
 }
 
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Speaks,
+    /// It owes an answer, and has said nothing for long.
+    Ask,
+    /// Not even when asked.
+    Gone,
+}
+
 impl Voice {
-    /// Whether a connection that owes an answer said nothing, not even when asked.
-    fn is_gone(&mut self, conn: &Conn) -> bool {
-        let (heard, now) = (conn.wire.read(), conn.clock.now().mono);
-        if heard != self.heard || conn.rested().is_some() {
+    fn judge(&mut self, heard: u64, owes: bool, now: Mono) -> Verdict {
+        if heard != self.heard || !owes {
             (self.heard, self.since, self.asked) = (heard, now, false);
         }
         if now.since(self.since) < MUTE {
-            return false;
+            return Verdict::Speaks;
         }
         if self.asked {
-            return true;
+            return Verdict::Gone;
         }
         (self.since, self.asked) = (now, true);
-        self.ask();
-        false
+        Verdict::Ask
     }
+}
 
-    fn ask(&mut self) {
-        if let Some(pings) = &mut self.pings {
-            // An earlier answer may not have been taken yet.
-            let _ = pings.poll_pong(&mut Context::from_waker(Waker::noop()));
-            if let Err(error) = pings.send_ping(Ping::opaque()) {
-                tracing::debug!(%error, "no sign of life could be asked for");
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_owes_an_answer_is_asked_once_and_then_given_up() {
+        let mut voice = Voice::default();
+        for (second, heard, owes, expected) in [
+            (0, 9, true, Verdict::Speaks),
+            (9, 9, true, Verdict::Speaks),
+            (10, 9, true, Verdict::Ask),
+            (19, 9, true, Verdict::Speaks),
+            (19, 26, true, Verdict::Speaks),
+            (29, 26, true, Verdict::Ask),
+            (30, 26, false, Verdict::Speaks),
+            (90, 26, false, Verdict::Speaks),
+            (99, 26, true, Verdict::Speaks),
+            (100, 26, true, Verdict::Ask),
+            (110, 26, true, Verdict::Gone),
+        ] {
+            let now = Mono(Duration::from_secs(second));
+            assert_eq!(voice.judge(heard, owes, now), expected, "{second}");
         }
     }
 }

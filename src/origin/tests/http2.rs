@@ -15,8 +15,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::support::*;
+use crate::clock::Clock;
 use crate::config;
-use crate::origin::{ErrorKind, Origin, OriginBody, Outgoing, RequestBody, Sent};
+use crate::origin::{ErrorKind, Origin, OriginBody, Outgoing, RequestBody, Sent, Sockets};
 use crate::tasks::Tasks;
 
 /// One request: its number on its connection, and the two sides.
@@ -421,6 +422,39 @@ async fn a_connection_that_brought_nothing_in_time_gets_no_more_requests() {
     impatient.response_timeout = Some(Duration::from_millis(30));
     client.forward(impatient).await.unwrap_err();
     assert_eq!(client.stats().connected, 2);
+}
+
+/// A client whose clock a test moves, and that looks at its connections often.
+fn watched(settings: &config::Origin) -> (Origin, Clock) {
+    let clock = Clock::manual(std::time::SystemTime::UNIX_EPOCH);
+    let settings = config::Origin {
+        idle_timeout: Duration::from_millis(10),
+        ..settings.clone()
+    };
+    let connect = Arc::new(Sockets::new(&settings));
+    (
+        Origin::new(&settings, connect, clock.clone(), Tasks::new()),
+        clock,
+    )
+}
+
+#[tokio::test]
+async fn a_connection_that_stays_mute_when_asked_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = settings(listener.local_addr().unwrap());
+    settings.h2c = true;
+    let (client, clock) = watched(&settings);
+    let passes = async {
+        loop {
+            clock.advance(Duration::from_secs(11));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let error = tokio::select! {
+        error = client.forward(post("x")) => error.unwrap_err(),
+        () = passes => unreachable!(),
+    };
+    assert_eq!((error.kind, error.sent), (ErrorKind::Reset, Sent::Something));
 }
 
 #[tokio::test]

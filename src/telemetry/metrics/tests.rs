@@ -107,6 +107,9 @@ fn exercise(metrics: &Counting, rules: usize) -> u64 {
         }
     }
     metrics.panicked();
+    for failure in ClientFailure::ALL {
+        metrics.clients_failed(failure, 1);
+    }
     metrics.redis_failed((1, "timeout"));
     metrics.redis_asked(RedisOperation::Lookup, None, Duration::from_millis(1));
     metrics.redis_asked(RedisOperation::Watch, Some((0, "unavailable")), Duration::ZERO);
@@ -329,6 +332,21 @@ fn gauges_show_the_snapshot_of_the_scrape() {
         value(&metrics.render(&snapshot), "larder_memory_bytes"),
         Some(1.0)
     );
+}
+
+#[test]
+fn clients_that_failed_are_told_apart_by_reason() {
+    let metrics = Counting::of(1, 1);
+    for (failure, number) in ClientFailure::ALL.into_iter().zip([1, 2, 3]) {
+        metrics.clients_failed(failure, number);
+        metrics.clients_failed(failure, 0);
+    }
+    let text = metrics.render(&Snapshot::default());
+    let shown = ["tls", "http2", "stalled"].map(|reason| {
+        let labels = format!("{{reason=\"{reason}\"}}");
+        value(&text, &format!("larder_client_connection_errors_total{labels}"))
+    });
+    assert_eq!(shown, [Some(1.0), Some(2.0), Some(3.0)]);
 }
 
 #[test]

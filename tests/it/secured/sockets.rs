@@ -67,3 +67,21 @@ async fn clients_and_origins_are_reached_over_sockets() {
     assert!(larder.begin_drain().await.unwrap());
     assert!(!near.exists(), "it goes with the listener");
 }
+
+#[tokio::test]
+async fn a_socket_that_another_process_has_put_in_the_same_place_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("larder.sock");
+    let origin = TestOrigin::start().await;
+    let yaml = format!(
+        "listen:\n  - address: \"unix:{}\"\n  - address: 127.0.0.1:0\n",
+        path.display()
+    );
+    let larder = TestLarder::start(&yaml, &origin).await;
+    std::fs::remove_file(&path).unwrap();
+    let other = UnixListener::bind(&path).unwrap();
+    assert!(larder.begin_drain().await.unwrap());
+    assert!(path.exists(), "it is the other's");
+    let (client, accepted) = tokio::join!(UnixStream::connect(&path), other.accept());
+    assert!(client.is_ok() && accepted.is_ok());
+}
