@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::{Sleep, sleep};
+use tokio::runtime::Handle;
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::conn::Conn;
 use super::error::{Cause, ErrorKind, OriginError, Sent};
@@ -41,6 +42,8 @@ pub struct OriginBody {
 pub(super) enum Arriving {
     Http1(Incoming),
     Http2(http2::Incoming),
+    /// Its reader has left.
+    Left,
 }
 
 /// What carries an answer.
@@ -138,6 +141,7 @@ impl Arriving {
         match self {
             Arriving::Http1(content) => Pin::new(content).poll_frame(cx).map_err(Cause::from),
             Arriving::Http2(content) => Pin::new(content).poll_frame(cx).map_err(Cause::from),
+            Arriving::Left => Poll::Ready(None),
         }
     }
 
@@ -145,6 +149,7 @@ impl Arriving {
         match self {
             Arriving::Http1(content) => content.is_end_stream(),
             Arriving::Http2(content) => content.is_end_stream(),
+            Arriving::Left => true,
         }
     }
 
@@ -152,6 +157,7 @@ impl Arriving {
         match self {
             Arriving::Http1(content) => content.size_hint(),
             Arriving::Http2(content) => content.size_hint(),
+            Arriving::Left => SizeHint::with_exact(0),
         }
     }
 }
@@ -290,7 +296,17 @@ impl Drop for OriginBody {
     fn drop(&mut self) {
         // A reader that knows the length may never ask for the end.
         if self.incoming.is_end_stream() {
-            self.finish();
+            return self.finish();
+        }
+        if let Arriving::Http2(content) = std::mem::replace(&mut self.incoming, Arriving::Left)
+            && content.is_all_there()
+            && let Some(Lease { line, pool, .. }) = self.lease.take()
+            && Handle::try_current().is_ok()
+        {
+            pool.tasks.detach(async move {
+                let _ = timeout(http2::FAREWELL, content.end()).await;
+                drop(line);
+            });
         }
     }
 }

@@ -115,7 +115,7 @@ impl Inner {
     ) -> Result<Answered, Failure> {
         let taken = self
             .pool
-            .obtain(need, self.slots.taken(), self.slots.most())
+            .obtain(need, request.has_content(), self.slots.taken(), self.slots.most())
             .await
             .map_err(|(kind, cause)| Failure {
                 kind,
@@ -129,13 +129,13 @@ impl Inner {
                 if rested.is_some() && need == Need::Certain {
                     conn.wire.look_before_writing();
                 }
-                self.exchange_alone(request, conn, rested, patience).await
+                self.exchange_http1(request, conn, rested, patience).await
             }
-            Taken::Stream(stream) => self.exchange_shared(request, stream, patience).await,
+            Taken::Stream(stream) => self.exchange_http2(request, stream, patience).await,
         }
     }
 
-    async fn exchange_alone(
+    async fn exchange_http1(
         &self,
         request: &Prepared,
         mut conn: Conn,
@@ -161,7 +161,7 @@ impl Inner {
         })
     }
 
-    async fn exchange_shared(
+    async fn exchange_http2(
         &self,
         request: &Prepared,
         mut stream: http2::Stream,
@@ -246,13 +246,13 @@ fn trailers(request: &Prepared, head: &Parts, incoming: &Arriving) -> (Trailers,
     match incoming {
         Arriving::Http2(_) => (Trailers::Passable, announcement),
         // RFC 9112 §7.1.2: a trailer section is part of the chunked coding.
-        Arriving::Http1(_) if head.headers.contains_key(TRANSFER_ENCODING) => {
+        Arriving::Http1(_) | Arriving::Left if head.headers.contains_key(TRANSFER_ENCODING) => {
             let passed = announcement
                 .clone()
                 .map_or(Trailers::Dropped, Trailers::Announced);
             (passed, announcement)
         }
-        Arriving::Http1(_) => (Trailers::Dropped, None),
+        Arriving::Http1(_) | Arriving::Left => (Trailers::Dropped, None),
     }
 }
 

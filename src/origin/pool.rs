@@ -2,12 +2,12 @@
 //!
 //! Decides which connection a request gets, never what becomes of the request.
 
-use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 
 use super::conn::Conn;
@@ -37,7 +37,7 @@ pub(super) struct Pool {
     /// What the last connection spoke; `None` before the first one, where it has to be agreed on.
     version: Mutex<Option<Version>>,
     /// Held while a connection is made that many will share.
-    making: tokio::sync::Mutex<()>,
+    making: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What rests. Everything here is short and never waits.
@@ -69,6 +69,27 @@ pub(super) enum Need {
     FreshSince(Mono),
     /// One that nobody used before and nobody will use after, and that speaks HTTP/1.1 if the origin does.
     Alone,
+}
+
+impl Need {
+    /// What it means where connections are shared.
+    fn fit(self, has_content: bool) -> http2::Fit {
+        http2::Fit {
+            since: match self {
+                Need::FreshSince(since) => Some(since),
+                Need::Any | Need::Certain | Need::Alone => None,
+            },
+            certain: self == Need::Certain,
+            uploads: has_content,
+        }
+    }
+
+    fn wanted(self) -> Wanted {
+        match self {
+            Need::Alone => Wanted::Http1,
+            Need::Any | Need::Certain | Need::FreshSince(_) => Wanted::Any,
+        }
+    }
 }
 
 /// What carries a request.
@@ -110,20 +131,21 @@ impl Pool {
             next_id: AtomicU64::new(0),
             shelf: Mutex::default(),
             shared: Arc::default(),
-            making: tokio::sync::Mutex::default(),
+            making: Arc::default(),
         }
     }
 
-    /// What is to carry a request, kept or fresh. `in_use` of at most `most` are in use, this request's
-    /// included; the longest rested one makes room.
+    /// What is to carry a request, kept or fresh, `has_content` or not. `in_use` of at most `most` are in
+    /// use, this request's included; the longest rested one makes room.
     pub(super) async fn obtain(
         self: &Arc<Self>,
         need: Need,
+        has_content: bool,
         in_use: usize,
         most: usize,
     ) -> Result<Taken, Unmade> {
         if need != Need::Alone && self.speaks() != Some(Version::Http1) {
-            return self.obtain_shared(need).await;
+            return self.obtain_shared(need, has_content).await;
         }
         let mut gone = Vec::new();
         let found = self.shelf.lock().take(need, self.clock.now().mono, &mut gone);
@@ -141,59 +163,48 @@ impl Pool {
         };
         let surplus = self.shelf.lock().make_room(most.saturating_sub(in_use));
         drop(surplus);
-        let mut taken = self.in_time(self.make(need)).await?;
+        let mut taken = self.make(need, None).await?;
         if let Taken::Conn { conn, .. } = &mut taken {
             conn.extra = extra;
         }
         Ok(taken)
     }
 
-    /// A part of an HTTP/2 connection. One at a time makes a new one, and who waits meanwhile shares
-    /// it; all of that together may take as long as a connection may take.
-    async fn obtain_shared(self: &Arc<Self>, need: Need) -> Result<Taken, Unmade> {
-        if let Some(stream) = self.claim(need) {
+    /// A part of an HTTP/2 connection. One at a time makes a new one, and who waits meanwhile shares it;
+    /// who has waited for as long as a connection may take makes one of its own.
+    async fn obtain_shared(self: &Arc<Self>, need: Need, has_content: bool) -> Result<Taken, Unmade> {
+        let fit = need.fit(has_content);
+        if let Some(stream) = self.claim(fit) {
             return Ok(stream);
         }
-        self.in_time(async {
-            let making = self.making.lock().await;
-            if let Some(stream) = self.claim(need) {
-                return Ok(stream);
-            }
-            if self.speaks() == Some(Version::Http1) {
-                // Just learnt: nothing is shared.
-                drop(making);
-            }
-            self.make(need).await
-        })
-        .await
+        let waiting = Arc::clone(&self.making).lock_owned();
+        let making = timeout(self.timeouts.connect(), waiting).await.ok();
+        if let Some(stream) = self.claim(fit) {
+            return Ok(stream);
+        }
+        // Where HTTP/1.1 was agreed on meanwhile, nothing is shared.
+        let making = making.filter(|_| self.speaks() != Some(Version::Http1));
+        self.make(need, making).await
     }
 
-    fn claim(&self, need: Need) -> Option<Taken> {
-        let since = match need {
-            Need::FreshSince(since) => Some(since),
-            Need::Any | Need::Certain | Need::Alone => None,
-        };
-        let stream = self.shared.lock().claim(since)?;
+    fn claim(&self, fit: http2::Fit) -> Option<Taken> {
+        let stream = self.shared.lock().claim(fit)?;
         self.counts.reused();
         Some(Taken::Stream(stream))
     }
 
-    async fn in_time(&self, making: impl Future<Output = Result<Taken, Unmade>>) -> Result<Taken, Unmade> {
-        timeout(self.timeouts.connect(), making)
-            .await
-            .unwrap_or_else(|late| Err((ErrorKind::ConnectTimeout, Cause::from(late))))
-    }
-
-    async fn make(self: &Arc<Self>, need: Need) -> Result<Taken, Unmade> {
+    /// Makes a connection. What HTTP/2 it is to share is shared once the origin has said for how many;
+    /// until then `making` is held.
+    async fn make(
+        self: &Arc<Self>,
+        need: Need,
+        making: Option<OwnedMutexGuard<()>>,
+    ) -> Result<Taken, Unmade> {
         let unreachable = |cause: Cause| (ErrorKind::Unreachable, cause);
-        let wanted = match need {
-            Need::Alone => Wanted::Http1,
-            Need::Any | Need::Certain | Need::FreshSince(_) => Wanted::Any,
-        };
-        let Connected { io, version } = self
-            .connect
-            .connect(wanted)
+        let wanted = need.wanted();
+        let Connected { io, version } = timeout(self.timeouts.connect(), self.connect.connect(wanted))
             .await
+            .map_err(|late| (ErrorKind::ConnectTimeout, Cause::from(late)))?
             .map_err(|error| unreachable(error.into()))?;
         if wanted == Wanted::Any {
             *self.version.lock() = Some(version);
@@ -209,17 +220,11 @@ impl Pool {
             Version::Http2 => {
                 let made = http2::Conn::new(io, open, self.clock.clone()).await;
                 let (conn, driver) = made.map_err(|error| unreachable(error.into()))?;
-                let stream = conn.first_stream();
+                let stream = conn.stream();
+                driver.run(&conn, &self.shared, &self.timeouts, &self.tasks);
                 if need != Need::Alone {
-                    self.shared.lock().add(&conn);
+                    http2::share(&conn, &self.shared, making, &self.timeouts, &self.tasks);
                 }
-                let timeouts = Arc::clone(&self.timeouts);
-                driver.run(
-                    &conn,
-                    Arc::clone(&self.shared),
-                    move || timeouts.idle(),
-                    &self.tasks,
-                );
                 Ok(Taken::Stream(stream))
             }
         }

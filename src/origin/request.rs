@@ -175,7 +175,9 @@ impl Prepared {
             Content::Stream(upload) => {
                 let mut shared = upload.lock();
                 shared.turn = shared.turn.wrapping_add(1);
-                shared.stream.rewind();
+                if !shared.stream.rewind() {
+                    return WireBody::Lost;
+                }
                 WireBody::Stream {
                     upload: Arc::clone(upload),
                     turn: shared.turn,
@@ -187,6 +189,11 @@ impl Prepared {
     /// Whether the client takes a trailer section.
     pub(super) fn takes_trailers(&self) -> bool {
         self.fields.contains_key(TE)
+    }
+
+    /// Whether there is content to be sent.
+    pub(super) fn has_content(&self) -> bool {
+        !matches!(self.content, Content::Empty)
     }
 
     /// Whether the content can be sent from its beginning (again).
@@ -283,7 +290,12 @@ fn write_connection(fields: &mut HeaderMap, upgrade: bool) {
 pub(super) enum WireBody {
     Empty,
     Bytes(Option<Bytes>),
-    Stream { upload: Upload, turn: u8 },
+    Stream {
+        upload: Upload,
+        turn: u8,
+    },
+    /// Its beginning is not there any more.
+    Lost,
 }
 
 impl Body for WireBody {
@@ -296,6 +308,7 @@ impl Body for WireBody {
     ) -> Poll<Option<Result<Frame<Bytes>, UploadFault>>> {
         match self.get_mut() {
             WireBody::Empty => Poll::Ready(None),
+            WireBody::Lost => Poll::Ready(Some(Err(UploadFault::Superseded))),
             WireBody::Bytes(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             WireBody::Stream { upload, turn } => {
                 let mut shared = upload.lock();
@@ -310,6 +323,7 @@ impl Body for WireBody {
     fn is_end_stream(&self) -> bool {
         match self {
             WireBody::Empty => true,
+            WireBody::Lost => false,
             WireBody::Bytes(bytes) => bytes.is_none(),
             WireBody::Stream { upload, .. } => upload.lock().stream.is_sent(),
         }
@@ -318,6 +332,7 @@ impl Body for WireBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             WireBody::Empty => SizeHint::with_exact(0),
+            WireBody::Lost => SizeHint::new(),
             WireBody::Bytes(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             WireBody::Stream { upload, .. } => upload.lock().stream.size_hint(),
         }

@@ -149,15 +149,16 @@ impl StreamBody {
         matches!(self.replay, Replay::Whole(_))
     }
 
-    /// Goes back to the beginning, as far as that is remembered.
-    pub(super) fn rewind(&mut self) {
+    /// Goes back to the beginning; `false` where that is not remembered.
+    pub(super) fn rewind(&mut self) -> bool {
         let Replay::Whole(taken) = &mut self.replay else {
-            return;
+            return false;
         };
         for chunk in std::mem::take(taken).into_iter().rev() {
             self.room = self.room.map(|room| room.saturating_add(chunk.len() as u64));
             self.before.push_front(chunk);
         }
+        true
     }
 
     /// Waits for the client as long as it takes: what it says, and when, is between it and the origin.

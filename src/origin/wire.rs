@@ -26,7 +26,8 @@ pub(super) struct WireState {
     read: AtomicU64,
     /// Set before an unsafe request on a kept connection, cleared by the first write after it.
     look_first: AtomicBool,
-    /// Who waits for an answer on this connection, to be told when its driver is gone.
+    /// Who waits for an answer on this connection, to be told when its driver is gone; or for its first
+    /// byte.
     waiting: AtomicWaker,
     /// An upgraded connection is counted for as long as it lives.
     streaming: Mutex<Option<Streaming>>,
@@ -53,6 +54,16 @@ impl WireState {
     /// its end.
     pub(super) fn look_before_writing(&self) {
         self.look_first.store(true, Ordering::Release);
+    }
+
+    /// Ready when a first byte has come, or the driver has let go of the connection. One waiter at a time.
+    pub(super) fn poll_heard(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiting.register(cx.waker());
+        if self.read() > 0 || self.io.lock().is_none() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Ready when the driver has let go of the connection.
@@ -135,7 +146,9 @@ impl AsyncRead for Wire {
         let before = buf.filled().len();
         let done = self.poll_io(|io| io.poll_read(cx, buf));
         let count = buf.filled().len().saturating_sub(before);
-        self.state.read.fetch_add(count as u64, Ordering::Release);
+        if self.state.read.fetch_add(count as u64, Ordering::Release) == 0 && count > 0 {
+            self.state.waiting.wake();
+        }
         done
     }
 }

@@ -1,5 +1,6 @@
 //! An answer's content as it arrives.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -10,11 +11,15 @@ use http::response::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use super::{HEAD, size};
+
 /// Content, and behind it perhaps a trailer section. What is not read is not asked for.
 pub(in crate::origin) struct Incoming {
     stream: RecvStream,
     /// Bytes still to come, where the head said; the library holds the origin to it.
     left: Option<u64>,
+    /// There is to be none (RFC 9110 §6.4.1).
+    is_without: bool,
     /// All data has come.
     is_whole: bool,
 }
@@ -27,14 +32,29 @@ impl Incoming {
         let left = if without_content { Some(0) } else { length(head) };
         Incoming {
             is_whole: stream.is_end_stream(),
+            is_without: without_content,
             stream,
             left,
         }
     }
 
+    /// Whether all that was announced has come, and only the end is to be said.
+    pub(in crate::origin) fn is_all_there(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    /// Waits for the end to be said: who leaves before takes the request back, which the origin may make
+    /// much of.
+    pub(in crate::origin) async fn end(mut self) {
+        while let Some(Ok(_)) = poll_fn(|cx| self.poll_data(cx)).await {}
+    }
+
     /// The next data; `None` when all has come.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
         match ready!(self.stream.poll_data(cx)) {
+            Some(Ok(data)) if self.is_without && !data.is_empty() => {
+                Poll::Ready(Some(Err(Reason::PROTOCOL_ERROR.into())))
+            }
             Some(Ok(data)) => {
                 if let Err(error) = self.stream.flow_control().release_capacity(data.len()) {
                     return Poll::Ready(Some(Err(error)));
@@ -67,6 +87,10 @@ impl Body for Incoming {
             }
         }
         match ready!(self.stream.poll_trailers(cx)) {
+            // Of one that is much too long the library has dropped the end.
+            Ok(Some(fields)) if size(&fields) > HEAD => {
+                Poll::Ready(Some(Err(Reason::ENHANCE_YOUR_CALM.into())))
+            }
             Ok(trailers) => Poll::Ready(trailers.map(|fields| Ok(Frame::trailers(fields)))),
             Err(error) if ends_request(&error) => Poll::Ready(None),
             Err(error) => Poll::Ready(Some(Err(error))),

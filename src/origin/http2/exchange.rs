@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use http_body::Body as _;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{FIELD_LINES, Incoming, Stream, upload};
+use super::{Conn, FIELD_LINES, HEAD, Incoming, Stream, size, upload};
 use crate::client::ForwardedInterim;
 use crate::origin::error::{Cause, ErrorKind};
 use crate::origin::interim;
@@ -48,8 +49,13 @@ impl Fault {
 
 /// The answer's head has more field lines than Larder takes.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer has more than {FIELD_LINES} field lines")]
+#[error("the answer's head has more than {FIELD_LINES} field lines, or than {HEAD} bytes")]
 struct TooManyFields;
+
+/// What came first was no HTTP/2.
+#[derive(Debug, thiserror::Error)]
+#[error("the origin does not speak HTTP/2; an `h2c://` origin must do so in clear and without being asked")]
+struct NotHttp2(#[source] h2::Error);
 
 /// Sends the request and waits for the head, `patience` from the last progress of its content.
 pub(in crate::origin) async fn head(
@@ -61,13 +67,22 @@ pub(in crate::origin) async fn head(
     let (head, body) = request
         .http2(is_secured)
         .map_err(|error| Fault::new(ErrorKind::RequestBroken, error, false))?;
-    let heard = stream.conn.wire.read();
+    let (heard, written) = (stream.conn.wire.read(), stream.conn.wire.written());
     let mut asked = stream.ask(head, body, request.next_forward(), tasks)?;
     let mut answered = std::pin::pin!(poll_fn(|cx| asked.poll(cx)));
     loop {
         let progress = request.progress();
         match timeout(patience, answered.as_mut()).await {
-            Ok(answered) => return answered.and_then(|answer| arrived(request, answer)),
+            Ok(Ok(answer)) => {
+                stream.conn.has_answered();
+                return arrived(request, answer);
+            }
+            Ok(Err(error)) => {
+                let mut fault = error.into_fault(&stream.conn);
+                // Nothing at all has left since: whatever became of the connection.
+                fault.wrote &= stream.conn.wire.written() != written;
+                return Err(fault);
+            }
             Err(_) if request.progress() != progress => {}
             Err(late) => {
                 // Perhaps the connection is dead, and nobody has said so: others had better not wait.
@@ -91,10 +106,7 @@ impl Stream {
         let is_all = body.is_end_stream();
         let announced = head.headers().get(TRAILER).cloned();
         let sent = self.conn.sender.clone().send_request(head, is_all);
-        let (response, content) = sent.map_err(|error| {
-            self.conn.retire();
-            Fault::new(ErrorKind::Reset, error, false)
-        })?;
+        let (response, content) = sent.map_err(|error| Fault::new(ErrorKind::Reset, error, false))?;
         let fault = (!is_all).then(|| self.send(body, announced, content, tasks));
         Ok(Asked {
             response,
@@ -112,8 +124,9 @@ impl Stream {
         tasks: &Tasks,
     ) -> oneshot::Receiver<UploadFault> {
         let (tell, fault) = oneshot::channel();
+        let waiting = Arc::clone(&self.conn.waiting_uploads);
         let upload = tasks.detach(async move {
-            if let Err(fault) = upload::send(body, announced, content).await {
+            if let Err(fault) = upload::send(body, announced, content, &waiting).await {
                 // Who waited may have gone.
                 let _ = tell.send(fault);
             }
@@ -133,7 +146,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Fault>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Failure>> {
         while let Poll::Ready(Some(Ok(answer))) = self.response.poll_informational(cx) {
             if let Some(to) = &self.interim {
                 interim::pass(answer.status(), answer.headers(), to);
@@ -144,18 +157,38 @@ impl Asked {
         {
             self.fault = None;
             if let Ok(fault) = told {
-                return Poll::Ready(Err(Fault::new(fault.kind(), fault, true)));
+                return Poll::Ready(Err(Failure::Upload(fault)));
             }
         }
         let answered = ready!(Pin::new(&mut self.response).poll(cx));
-        Poll::Ready(answered.map_err(judge))
+        Poll::Ready(answered.map_err(Failure::Stream))
+    }
+}
+
+/// What kept a head from coming.
+enum Failure {
+    /// The client's content.
+    Upload(UploadFault),
+    /// The origin, or the connection.
+    Stream(h2::Error),
+}
+
+impl Failure {
+    fn into_fault(self, conn: &Conn) -> Fault {
+        match self {
+            Failure::Upload(fault) => Fault::new(fault.kind(), fault, true),
+            Failure::Stream(error) if error.is_library() && !conn.is_settled() => {
+                Fault::new(ErrorKind::BadResponse, NotHttp2(error), true)
+            }
+            Failure::Stream(error) => judge(error),
+        }
     }
 }
 
 /// The head has come.
 fn arrived(request: &Prepared, answer: Response<RecvStream>) -> Result<Response<Incoming>, Fault> {
     let (head, content) = answer.into_parts();
-    if head.headers.len() > FIELD_LINES {
+    if head.headers.len() > FIELD_LINES || size(&head.headers) > HEAD {
         return Err(Fault::new(ErrorKind::BadResponse, TooManyFields, true));
     }
     let incoming = Incoming::new(content, &request.method, &head);
@@ -173,7 +206,8 @@ fn judge(error: h2::Error) -> Fault {
         by_reset == Some(Reason::REFUSED_STREAM) || (error.is_go_away() && reason == Some(Reason::NO_ERROR));
     let wants_http1 = by_reset == Some(Reason::HTTP_1_1_REQUIRED);
     let answered = reason == Some(Reason::ENHANCE_YOUR_CALM);
-    let kind = if error.is_library() {
+    // A fault of this answer; one of another's ends the connection, and this request with it.
+    let kind = if error.is_library() && error.is_reset() {
         ErrorKind::BadResponse
     } else {
         ErrorKind::Reset

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -16,14 +17,16 @@ use crate::origin::upload::UploadFault;
 /// Sends content as the origin takes it. Where the origin wants no more of it, that is no fault: its
 /// answer says what it is.
 ///
-/// `announced` names what of a trailer section is sent on; `None`: nothing.
+/// `announced` names what of a trailer section is sent on; `None`: nothing. `waiting` counts who waits for
+/// the origin to take more.
 pub(super) async fn send(
     mut body: WireBody,
     announced: Option<HeaderValue>,
     mut to: SendStream<Bytes>,
+    waiting: &AtomicUsize,
 ) -> Result<(), UploadFault> {
     // Only what can leave is taken from the client.
-    while poll_fn(|cx| poll_wanted(&mut to, cx)).await {
+    while is_wanted(&mut to, waiting).await {
         let next = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         let sent = match next {
             None => (end(&mut to), true),
@@ -67,6 +70,35 @@ fn send_trailers(
         return end(to);
     }
     to.send_trailers(trailers)
+}
+
+/// Whether the origin takes more.
+async fn is_wanted(to: &mut SendStream<Bytes>, waiting: &AtomicUsize) -> bool {
+    let mut counted = None;
+    poll_fn(|cx| {
+        let polled = poll_wanted(to, cx);
+        if polled.is_pending() {
+            counted.get_or_insert_with(|| Counted::new(waiting));
+        }
+        polled
+    })
+    .await
+}
+
+/// One more, until dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Whether the origin takes more; ready when it takes a byte, or nothing any more.
