@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::admin::{self, AdminState};
 use crate::clock::{Clock, Now};
-use crate::config::{Address, Changes, Config, Listen};
+use crate::config::{Address, Changes, Config, Listen, Shown};
 use crate::fields::via::Pseudonym;
 use crate::invalidation::Log;
 use crate::origin::{Connect, Origin, Sockets};
@@ -31,7 +31,9 @@ use crate::redis::Dial;
 use crate::server::{self, Door, Secured, Server, Transport};
 use crate::store::{Memory, RedisTier};
 use crate::tasks::Tasks;
-use crate::telemetry::{AccessLogger, LogError, LogLevel, Metrics, RedisFigures, Sink, Snapshot};
+use crate::telemetry::{
+    AccessLogger, CertificateFigures, LogError, LogLevel, Metrics, RedisFigures, Sink, Snapshot,
+};
 use fleet::{Fleet, FleetParts};
 use live::Live;
 
@@ -306,10 +308,12 @@ impl App {
     fn look(&self) -> impl Fn() -> Snapshot + Send + Sync + use<> {
         let (proxy, server, started) = (self.proxy.clone(), self.server.clone(), self.started);
         let (log_dropped, reloader) = (self.log_dropped.clone(), self.reloader.clone());
+        let listen = self.listen.clone();
         move || Snapshot {
             client_connections: server.connections() as u64,
             log_dropped: log_dropped(),
             reloads: reloader.figures(),
+            certificates: listen.iter().flat_map(Bound::certificates).collect(),
             ..proxy.snapshot(started)
         }
     }
@@ -375,6 +379,21 @@ impl App {
 struct Bound {
     address: Address,
     secured: Option<Secured>,
+}
+
+impl Bound {
+    /// The certificates that are shown here, if any, of which it can be told until when they are valid.
+    fn certificates(&self) -> Vec<CertificateFigures> {
+        let shown = self.secured.as_ref().map(Secured::shown);
+        let figures = |shown: Shown| {
+            Some(CertificateFigures {
+                listener: self.address.to_string(),
+                name: shown.name,
+                expires: shown.expires?,
+            })
+        };
+        shown.into_iter().flatten().filter_map(figures).collect()
+    }
 }
 
 fn open(listen: &Listen) -> Result<(Door, Bound), StartError> {
