@@ -56,6 +56,8 @@ pub struct ConnState {
     served: AtomicBool,
     /// Set by the sweeper: end at once.
     killed: AtomicBool,
+    /// Set when Larder is to end: the next answer says that it is the last.
+    leaving: AtomicBool,
     /// Set by a drain: end after the request in hand.
     draining: AtomicBool,
     /// Interim answers to the request that is being answered.
@@ -89,6 +91,7 @@ impl ConnState {
             multiplexed: AtomicBool::new(false),
             served: AtomicBool::new(false),
             killed: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             interim: Mutex::default(),
             interim_unsent: AtomicBool::new(false),
@@ -169,9 +172,10 @@ impl ConnState {
         self.in_flight.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether no byte has come yet.
-    pub(crate) fn is_unheard(&self) -> bool {
-        !self.served.load(Ordering::Relaxed) && self.head_since.load(Ordering::Relaxed) == 0
+    /// Whether a request's head is awaited: the first one, or the rest of one that has begun.
+    pub(crate) fn awaits_head(&self) -> bool {
+        !self.is_busy()
+            && (!self.served.load(Ordering::Relaxed) || self.head_since.load(Ordering::Relaxed) != 0)
     }
 
     /// Everything handed over so far has left.
@@ -245,8 +249,19 @@ impl ConnState {
         self.multiplexed.load(Ordering::Relaxed)
     }
 
+    /// Has every answer from now on say that it is the last one (RFC 9112 §9.6).
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether answers are to say that they are the last.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     /// Ends the connection after the request in hand.
     pub(crate) fn drain(&self) {
+        self.leave();
         self.draining.store(true, Ordering::Release);
         self.waker.wake();
     }
@@ -289,7 +304,6 @@ impl ConnState {
                 since(&self.head_since).max(if fresh { idle } else { 0 })
             },
             idle,
-            unheard: if self.is_unheard() { idle } else { 0 },
             blocked: since(&self.blocked_since),
             silent: if busy { since(&self.moved) } else { 0 },
         }
@@ -315,8 +329,6 @@ pub(crate) enum Wish {
 pub(crate) struct Waits {
     pub head: u64,
     pub idle: u64,
-    /// Since the connection was accepted, without a byte.
-    pub unheard: u64,
     pub blocked: u64,
     pub silent: u64,
 }

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::io::Held;
+use super::linger::{End, Linger};
 use super::transport::Transport;
 use crate::client::ConnState;
 use crate::config::Limits;
@@ -85,7 +86,9 @@ where
 pub(super) struct FramesIo<T: Transport> {
     inner: T,
     state: Arc<ConnState>,
-    _held: Held,
+    held: Held,
+    /// How it ends.
+    end: End,
 }
 
 impl<T: Transport> FramesIo<T> {
@@ -93,7 +96,8 @@ impl<T: Transport> FramesIo<T> {
         Self {
             inner,
             state,
-            _held: held,
+            held,
+            end: End::Open,
         }
     }
 }
@@ -137,6 +141,12 @@ impl<T: Transport> AsyncWrite for FramesIo<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let this = &mut *self;
+        let held = &mut this.held;
+        this.end.poll(&mut this.inner, cx, || {
+            // Whoever waits for a connection need not wait for this.
+            held.permit = None;
+            Linger::with_reader(&held.lingering).map_or(End::Over, End::Lingering)
+        })
     }
 }

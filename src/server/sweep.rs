@@ -18,8 +18,8 @@ const PERIOD: Duration = Duration::from_millis(250);
 /// The most that one look counts for.
 const MOST_STEP: Duration = Duration::from_secs(1);
 
-/// How long a drain waits for the first byte on a connection just accepted.
-const FIRST_BYTE: Duration = Duration::from_secs(1);
+/// How long a drain waits for a request's head, the first byte of a connection's first one included.
+const HEAD: Duration = Duration::from_secs(1);
 
 /// Every open client connection.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ pub(super) struct Registry {
     /// Milliseconds since start, moved by the sweeper; shared with every connection.
     pub clock: Arc<AtomicU64>,
     connections: Mutex<Slots>,
+    /// Set at the start of a drain's delay, under the lock of `connections`.
+    leaving: AtomicBool,
     /// Set by a drain, under the lock of `connections`: who comes later hears of it at once.
     draining: AtomicBool,
 }
@@ -49,6 +51,9 @@ impl Registry {
                 slots.places.len() - 1
             }
         };
+        if self.leaving.load(Ordering::Relaxed) {
+            state.leave();
+        }
         if self.draining.load(Ordering::Relaxed) {
             state.drain();
         }
@@ -65,6 +70,15 @@ impl Registry {
     pub fn len(&self) -> usize {
         let slots = self.connections.lock();
         slots.places.len() - slots.free.len()
+    }
+
+    /// Has every answer, on connections present or to come, say that it is the last of its connection.
+    pub fn leave(&self) {
+        let slots = self.connections.lock();
+        self.leaving.store(true, Ordering::Relaxed);
+        for state in slots.places.iter().flatten() {
+            state.leave();
+        }
     }
 
     /// Asks every connection to end after the request in hand.
@@ -89,13 +103,13 @@ impl Registry {
     }
 
     fn sweep(&self, now: Tick, limits: &Limits) {
-        let first_byte = self.is_draining().then_some(FIRST_BYTE);
+        let head = self.is_draining().then_some(HEAD);
         for state in self.connections.lock().places.iter().flatten() {
             let waits = state.waits(now);
             if state.is_multiplexed() && over(waits.idle, limits.idle_timeout) {
                 // A request may be on its way: the client is told first which was the last (GOAWAY).
                 state.drain();
-            } else if too_long(waits, limits) || first_byte.is_some_and(|limit| over(waits.unheard, limit)) {
+            } else if too_long(waits, limits) || head.is_some_and(|limit| over(waits.head, limit)) {
                 state.kill();
             }
         }

@@ -1,5 +1,7 @@
 //! Shutting down under load, and living with an origin that comes and goes.
 
+mod load;
+
 use std::sync::Arc;
 use std::time::Duration;
 
