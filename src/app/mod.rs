@@ -357,20 +357,32 @@ impl App {
         self.server.spawn(io, None, None);
     }
 
-    /// Not ready, no new connections, every request in flight to its end; at most for
-    /// `drain_timeout`. `true` when nothing had to be cut off.
+    /// Not ready, and for `drain_delay` as before; then no new connections, and every request in
+    /// flight to its end, at most for `drain_timeout`. `true` when nothing had to be cut off.
     pub async fn drain(self) -> bool {
         self.ready.store(false, Ordering::Release);
+        // Both times as they are now: a reload meanwhile is too late for them.
+        let config = self.proxy.config();
+        self.linger(config.drain_delay).await;
         self.server.drain();
         self.draining.send_replace(true);
-        let limit = self.proxy.config().drain_timeout;
-        let drained = self.server.drained(limit).await;
+        let drained = self.server.drained(config.drain_timeout).await;
         self.origin.close_idle();
         if let Some(shared) = &self.fleet.shared {
             shared.end(&self.fleet.log, LAST_EVENTS).await;
         }
         self.ended.send_replace(true);
         drained
+    }
+
+    /// Sends clients away for a while without turning anybody away: who decides where they connect
+    /// may not know yet that this Larder is to end.
+    async fn linger(&self, delay: Duration) {
+        if !delay.is_zero() {
+            self.server.leave();
+            tracing::info!(delay_ms = delay.as_millis(), "still taking connections");
+            tokio::time::sleep(delay).await;
+        }
     }
 }
 

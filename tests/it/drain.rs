@@ -1,5 +1,6 @@
 //! Shutting down under load, and living with an origin that comes and goes.
 
+mod delay;
 mod load;
 
 use std::sync::Arc;
