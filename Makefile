@@ -10,7 +10,7 @@ LIMIT := --manifest-path benches/limit/Cargo.toml --locked
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 LIMIT_DIR := --target-dir $(CARGO_TARGET_DIR)/limit
 
-.PHONY: help demo test quick deny soak planted bench limits charts image monitoring limit-program release clean
+.PHONY: help demo test quick deny soak planted bench bench-h2 limits charts image monitoring limit-program release clean
 
 help:
 	@echo 'make demo    a sample shop behind Larder, with curl lines to try'
@@ -20,6 +20,7 @@ help:
 	@echo 'make soak    the long tests, in a release build'
 	@echo 'make planted shows that the simulation finds bugs that are planted in the log'
 	@echo 'make bench   what a decision and a hit cost, beside nginx, HAProxy and a bare epoll program'
+	@echo 'make bench-h2  what a hit costs by HTTP/1.1 and HTTP/2, in clear and over TLS, beside nginx'
 	@echo 'make limits  memory bounds of the release binary'
 	@echo 'make charts  the Helm charts: rendered, and checked object by object'
 	@echo 'make image   the container image: built, run as in a restricted pod, and measured'
@@ -67,6 +68,10 @@ bench: release limit-program
 	python3 benches/writes.py
 	python3 benches/redis.py
 	python3 benches/compress.py
+
+bench-h2: release limit-program
+	@scripts/need.sh h2load nginx openssl taskset python3
+	python3 benches/h2load.py $(ARGS)
 
 limits: release limit-program
 	@scripts/need.sh python3

@@ -47,6 +47,7 @@ http {{
   upstream origin {{ server 127.0.0.1:{origin}; keepalive 16; }}
   server {{
     listen 127.0.0.1:{port};
+    {server}
     location / {{
       proxy_pass http://origin;
       proxy_http_version 1.1;
@@ -165,13 +166,14 @@ class Bench:
         wait_for(port, process)
         return process, port
 
-    def start_nginx(self, origin, more=""):
-        """Starts nginx as a cache of what is on port `origin`; `more` goes into its location."""
+    def start_nginx(self, origin, more="", server=""):
+        """Starts nginx as a cache of what is on port `origin`; `more` goes into its location, `server`
+        around that."""
         port, file = free_port(), self.dir / "nginx.conf"
         (self.dir / "nginx-tmp").mkdir()
         user, group = nobody()
         config = NGINX_CONFIG.format(
-            dir=self.dir, port=port, origin=origin, user=user, group=group, more=more
+            dir=self.dir, port=port, origin=origin, user=user, group=group, more=more, server=server
         )
         file.write_text(config)
         process = self.start([binary("nginx"), "-c", file, "-p", self.dir], name="nginx")
@@ -390,6 +392,7 @@ def version(command, pattern):
 VERSIONS = {
     "larder": ([str(LARDER), "--version"], r"larder (\S+)"),
     "nginx": (["/usr/sbin/nginx", "-v"], r"nginx/(\S+)"),
+    "h2load": (["h2load", "--version"], r"nghttp2/(\S+)"),
     "HAProxy": (["/usr/sbin/haproxy", "-v"], r"ersion (\S+)"),
     "Varnish": (["/usr/sbin/varnishd", "-V"], r"varnish-(\S+)"),
     "Redis": (["redis-server", "--version"], r"v=(\S+)"),

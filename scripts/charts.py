@@ -221,13 +221,15 @@ def wrong_with_pod(rendered: dict[str, dict], values: dict, config: dict) -> lis
     native = "larder-sidecar" in values and own.get("native", True)
     security = larder["securityContext"]
     mounts = larder["volumeMounts"]
-    drain = seconds(config.get("drain_timeout", "25s"))
+    delay = seconds(config.get("drain_delay", "0s"))
+    drain = delay + seconds(config.get("drain_timeout", "25s"))
     ports = {each["name"]: each["containerPort"] for each in larder["ports"]}
     probes = [larder[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
     promises = {
         "service links are off": pod["enableServiceLinks"] is False,
         "a native sidecar restarts always": larder.get("restartPolicy") == ("Always" if native else None),
         "a native sidecar is an init container": native == (larder in pod.get("initContainers", [])),
+        "whoever is not asked to end last goes on for a while": native or delay > 0 or not config,
         "the grace period outlasts the application and the drain": (
             pod["terminationGracePeriodSeconds"]
             > drain + (own.get("appShutdownSeconds", 30) if native else 0)
@@ -373,6 +375,7 @@ REFUSED = {
         ("a configuration as text", {"config": "rules: []"}, "object"),
         ("`off` without quotes", {"config": {"log": {"access": False}}}, "access"),
         ("a duration without a unit", {"config": {"drain_timeout": 25}}, "drain_timeout"),
+        ("a delay without a unit", {"drainDelay": "5"}, "drainDelay"),
         ("a port that nobody sends to", {"config": {"listen": "0.0.0.0:9000"}}, "they must agree"),
         ("memory in two places", {"resources": {"limits": {"memory": "1Gi"}}}, "limits"),
         ("no origin", {"origin": ""}, "origin is needed"),

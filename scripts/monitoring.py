@@ -39,9 +39,7 @@ RUNBOOK_URL = "https://larder.example/docs/runbook.md#"
 
 # Metrics that the alerts and the dashboard use and that this Larder does not have yet. Once
 # docs/metrics.md has one it must go from here, and the pods below must show it.
-LATER = {
-    "larder_tls_certificate_expiry_timestamp_seconds",
-}
+LATER = set()
 # Expressions that have no data here, by a part of them that no other has, and why.
 NO_DATA = {
     'reason="no-room"': "memory is never full of fills here",
@@ -69,7 +67,9 @@ TRAFFIC = [
 OF_NO_POD = {"LarderAbsent", "LarderHitRatioCollapsed"}
 
 CONFIG = """\
-listen: 127.0.0.1:{{listen}}
+listen:
+  - 127.0.0.1:{{listen}}
+  - {{{{ address: "127.0.0.1:0", tls: {{{{ certificate: {certificate}, key: {key} }}}} }}}}
 admin: 127.0.0.1:{{admin}}
 origin: http://127.0.0.1:{origin}
 store:
@@ -288,6 +288,16 @@ class Pod:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status
 
+    def reload(self):
+        """The status of a reload."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.admin}/reload",
+            data=b"{}",
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status
+
     def exposition(self):
         return ask(self.admin, "/metrics")[2].decode()
 
@@ -329,6 +339,23 @@ class Traffic(threading.Thread):
             second.ask("TRACE", "/products/1")
             second.ask("GET", "/products/1", Authorization="Bearer x")
             first.purge({"tags": ["product:2"], "soft": number % 10 == 0})
+
+
+class Certificate:
+    """A certificate that signs itself, and its key, in files that pods read."""
+
+    def __init__(self, directory):
+        self.file, self.key = directory / "tls.crt", directory / "tls.key"
+        self.renew(90)
+
+    def renew(self, days):
+        """Makes another that is valid for so many days."""
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        command += ["-subj", "/", "-addext", "subjectAltName=DNS:shop.test", "-days", str(days)]
+        command += ["-keyout", self.key, "-out", self.file]
+        made = subprocess.run(command, capture_output=True, text=True)
+        if made.returncode:
+            raise Failed(f"openssl: {made.stderr}")
 
 
 # Prometheus
@@ -478,8 +505,9 @@ class Redis:
 class Breaking:
     """Breaks one thing after another, and notes which alerts come."""
 
-    def __init__(self, bench, checks, prometheus, pods, redis_port):
+    def __init__(self, bench, checks, prometheus, pods, redis_port, certificate):
         self.bench, self.checks, self.prometheus, self.pods = bench, checks, prometheus, pods
+        self.certificate = certificate
         self.redis = Redis(redis_port)
         self.seen = {}
 
@@ -525,6 +553,17 @@ class Breaking:
         file.write_text(good)
         mended = 'larder_config_last_reload_successful{pod="web-0"} == 1'
         wait_until(lambda: self.prometheus.query(mended), "the pod took its own configuration back")
+
+    def certificates_end(self):
+        """A certificate with ten days left, then with one, and then another in time after all."""
+        for days, name in ((10, "LarderCertificateExpiring"), (1, "LarderCertificateEnding")):
+            self.certificate.renew(days)
+            for pod in self.pods:
+                self.checks.that(pod.reload() == 200, f"{pod.name} did not reload")
+            self.until(name)
+        self.certificate.renew(90)
+        names = {"LarderCertificateExpiring", "LarderCertificateEnding"}
+        wait_until(lambda: not names & set(self.prometheus.active()), "pods found the new certificate by themselves")
 
     def restarts_and_damage(self):
         """The second pod starts three times; before the last, what is in Redis is damaged."""
@@ -601,7 +640,9 @@ def check_running(checks, dashboard):
     threading.Thread(target=origin.serve_forever, daemon=True).start()
     with Bench() as bench:
         redis, redis_port = bench.start_redis(core=None)
-        config = CONFIG.format(origin=origin.server_port, redis=redis_port)
+        certificate = Certificate(bench.dir)
+        files = {"certificate": certificate.file, "key": certificate.key}
+        config = CONFIG.format(origin=origin.server_port, redis=redis_port, **files)
         pods = [Pod(bench, name, config) for name in ("web-0", "web-1")]
         joined = lambda pod: harness.metric(pod.admin, "larder_log_joined") == 1  # noqa: E731
         wait_until(lambda: all(map(joined, pods)), "the pods follow the log")
@@ -637,10 +678,11 @@ def check_running(checks, dashboard):
         print("things break:")
         traffic.ended.set()
         traffic.join()
-        breaking = Breaking(bench, checks, prometheus, pods, redis_port)
+        breaking = Breaking(bench, checks, prometheus, pods, redis_port, certificate)
         for step in (
             breaking.clients_and_content,
             breaking.reload_refused,
+            breaking.certificates_end,
             breaking.restarts_and_damage,
             breaking.log_begins_anew,
             lambda: breaking.origin_and_redis(redis),

@@ -12,6 +12,7 @@ package_of() {
     case "$1" in
         cc) echo gcc libc6-dev ;;
         taskset) echo util-linux ;;
+        h2load) echo nghttp2-client ;;
         node) echo nodejs ;;
         promtool) echo prometheus ;;
         redis-benchmark) echo redis-tools ;;

@@ -64,6 +64,8 @@ pub struct ConnState {
     served: AtomicBool,
     /// Set by the sweeper: end at once.
     killed: AtomicBool,
+    /// Set when Larder is to end: the next answer says that it is the last.
+    leaving: AtomicBool,
     /// Set by a drain: end after the request in hand.
     draining: AtomicBool,
     /// When that was first set; 0: never.
@@ -106,6 +108,7 @@ impl ConnState {
             multiplexed: AtomicBool::new(false),
             served: AtomicBool::new(false),
             killed: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             draining_since: AtomicU64::new(0),
             untaken: AtomicUsize::new(0),
@@ -202,9 +205,10 @@ impl ConnState {
         self.in_flight.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether no byte has come yet.
-    pub(crate) fn is_unheard(&self) -> bool {
-        !self.served.load(Ordering::Relaxed) && self.head_since.load(Ordering::Relaxed) == 0
+    /// Whether a request's head is awaited: the first one, or the rest of one that has begun.
+    pub(crate) fn awaits_head(&self) -> bool {
+        !self.is_busy()
+            && (!self.served.load(Ordering::Relaxed) || self.head_since.load(Ordering::Relaxed) != 0)
     }
 
     /// Everything handed over so far has left.
@@ -278,11 +282,22 @@ impl ConnState {
         self.multiplexed.load(Ordering::Relaxed)
     }
 
+    /// Has every answer from now on say that it is the last one (RFC 9112 §9.6).
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether answers are to say that they are the last.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     /// Ends the connection after the request in hand.
     pub(crate) fn drain(&self) {
         if self.draining_since.load(Ordering::Relaxed) == 0 {
             self.draining_since.store(self.tick(), Ordering::Relaxed);
         }
+        self.leave();
         self.draining.store(true, Ordering::Release);
         self.waker.wake();
     }
@@ -331,7 +346,8 @@ impl ConnState {
                 since(&self.head_since).max(if fresh { idle } else { 0 })
             },
             idle,
-            unheard: if self.is_unheard() {
+            begun: if busy { 0 } else { since(&self.head_since) },
+            unheard: if fresh && self.head_since.load(Ordering::Relaxed) == 0 {
                 since(&self.unheard_since)
             } else {
                 0
@@ -365,6 +381,8 @@ pub(crate) enum Wish {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waits {
     pub head: u64,
+    /// As `head`, once its first byte has come.
+    pub begun: u64,
     pub idle: u64,
     /// Since the connection was accepted, or its handshake was over, without a byte.
     pub unheard: u64,

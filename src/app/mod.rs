@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::admin::{self, AdminState};
 use crate::clock::{Clock, Now};
-use crate::config::{Address, Changes, Config, Listen};
+use crate::config::{Address, Changes, Config, Listen, Shown};
 use crate::fields::via::Pseudonym;
 use crate::invalidation::Log;
 use crate::origin::{Connect, Origin, Sockets};
@@ -31,7 +31,9 @@ use crate::redis::Dial;
 use crate::server::{self, Door, Secured, Server, Transport};
 use crate::store::{Memory, RedisTier};
 use crate::tasks::Tasks;
-use crate::telemetry::{AccessLogger, LogError, LogLevel, Metrics, RedisFigures, Sink, Snapshot};
+use crate::telemetry::{
+    AccessLogger, CertificateFigures, LogError, LogLevel, Metrics, RedisFigures, Sink, Snapshot,
+};
 use fleet::{Fleet, FleetParts};
 use live::Live;
 
@@ -306,10 +308,12 @@ impl App {
     fn look(&self) -> impl Fn() -> Snapshot + Send + Sync + use<> {
         let (proxy, server, started) = (self.proxy.clone(), self.server.clone(), self.started);
         let (log_dropped, reloader) = (self.log_dropped.clone(), self.reloader.clone());
+        let listen = self.listen.clone();
         move || Snapshot {
             client_connections: server.connections() as u64,
             log_dropped: log_dropped(),
             reloads: reloader.figures(),
+            certificates: listen.iter().flat_map(Bound::certificates).collect(),
             ..proxy.snapshot(started)
         }
     }
@@ -353,20 +357,32 @@ impl App {
         self.server.spawn(io, None, None);
     }
 
-    /// Not ready, no new connections, every request in flight to its end; at most for
-    /// `drain_timeout`. `true` when nothing had to be cut off.
+    /// Not ready, and for `drain_delay` as before; then no new connections, and every request in
+    /// flight to its end, at most for `drain_timeout`. `true` when nothing had to be cut off.
     pub async fn drain(self) -> bool {
         self.ready.store(false, Ordering::Release);
+        // Both times as they are now: a reload meanwhile is too late for them.
+        let config = self.proxy.config();
+        self.linger(config.drain_delay).await;
         self.server.drain();
         self.draining.send_replace(true);
-        let limit = self.proxy.config().drain_timeout;
-        let drained = self.server.drained(limit).await;
+        let drained = self.server.drained(config.drain_timeout).await;
         self.origin.close_idle();
         if let Some(shared) = &self.fleet.shared {
             shared.end(&self.fleet.log, LAST_EVENTS).await;
         }
         self.ended.send_replace(true);
         drained
+    }
+
+    /// Sends clients away for a while without turning anybody away: who decides where they connect
+    /// may not know yet that this Larder is to end.
+    async fn linger(&self, delay: Duration) {
+        if !delay.is_zero() {
+            self.server.leave();
+            tracing::info!(delay_ms = delay.as_millis(), "still taking connections");
+            tokio::time::sleep(delay).await;
+        }
     }
 }
 
@@ -375,6 +391,21 @@ impl App {
 struct Bound {
     address: Address,
     secured: Option<Secured>,
+}
+
+impl Bound {
+    /// The certificates that are shown here, if any, of which it can be told until when they are valid.
+    fn certificates(&self) -> Vec<CertificateFigures> {
+        let shown = self.secured.as_ref().map(Secured::shown);
+        let figures = |shown: Shown| {
+            Some(CertificateFigures {
+                listener: self.address.to_string(),
+                name: shown.name,
+                expires: shown.expires?,
+            })
+        };
+        shown.into_iter().flatten().filter_map(figures).collect()
+    }
 }
 
 fn open(listen: &Listen) -> Result<(Door, Bound), StartError> {

@@ -51,7 +51,10 @@ pub struct ServeArgs {
     /// Whether answers carry Cache-Status
     #[arg(long, value_name = "BOOL")]
     pub cache_status: Option<String>,
-    /// How long a drain may take
+    /// How long new connections are still taken after SIGTERM
+    #[arg(long, value_name = "DURATION")]
+    pub drain_delay: Option<String>,
+    /// How long a drain may take, after that delay
     #[arg(long, value_name = "DURATION")]
     pub drain_timeout: Option<String>,
     /// Worker threads
@@ -74,6 +77,7 @@ impl ServeArgs {
             log_level: args.log_level,
             log_format: args.log_format,
             cache_status: args.cache_status,
+            drain_delay: args.drain_delay,
             drain_timeout: args.drain_timeout,
             workers: args.workers,
         }

@@ -94,6 +94,7 @@ impl Changes {
             log,
             metric_rules,
             cache_status,
+            drain_delay,
             drain_timeout,
             workers,
             hash: _,
@@ -126,6 +127,7 @@ impl Changes {
         changes.log(log, &read.log);
         changes.live("metrics.rules", *metric_rules == read.metric_rules);
         changes.live("cache_status", *cache_status == read.cache_status);
+        changes.live("drain_delay", *drain_delay == read.drain_delay);
         changes.live("drain_timeout", *drain_timeout == read.drain_timeout);
         changes.restart("workers", *workers == read.workers);
         changes
@@ -413,6 +415,7 @@ mod tests {
         ("log.trust_request_id", "log: { trust_request_id: false }", true),
         ("metrics.rules", "metrics: { rules: 7 }", true),
         ("cache_status", "cache_status: false", true),
+        ("drain_delay", "drain_delay: 7s", true),
         ("drain_timeout", "drain_timeout: 7s", true),
         ("workers", "workers: 7", false),
     ];

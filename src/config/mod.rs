@@ -77,6 +77,8 @@ pub struct Overrides {
     pub log_format: Option<String>,
     /// `--cache-status`.
     pub cache_status: Option<String>,
+    /// `--drain-delay`.
+    pub drain_delay: Option<String>,
     /// `--drain-timeout`.
     pub drain_timeout: Option<String>,
     /// `--workers`.

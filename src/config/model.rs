@@ -49,7 +49,9 @@ pub struct Config {
     pub metric_rules: usize,
     /// Whether answers carry `Cache-Status`.
     pub cache_status: bool,
-    /// How long a drain may take.
+    /// For how long a Larder that is to end still takes new connections.
+    pub drain_delay: Duration,
+    /// How long a drain may take, after the delay.
     pub drain_timeout: Duration,
     /// Worker threads.
     pub workers: usize,

@@ -58,10 +58,11 @@ fn by_flag(flags: &Overrides) -> Vec<(&'static str, &'static [&'static str], &st
         log_level,
         log_format,
         cache_status,
+        drain_delay,
         drain_timeout,
         workers,
     } = flags;
-    let all: [(&str, &[&str], &Option<String>); 13] = [
+    let all: [(&str, &[&str], &Option<String>); 14] = [
         ("--enabled", &["enabled"], enabled),
         ("--listen", &["listen"], listen),
         ("--admin", &["admin"], admin),
@@ -73,6 +74,7 @@ fn by_flag(flags: &Overrides) -> Vec<(&'static str, &'static [&'static str], &st
         ("--log-level", &["log", "level"], log_level),
         ("--log-format", &["log", "format"], log_format),
         ("--cache-status", &["cache_status"], cache_status),
+        ("--drain-delay", &["drain_delay"], drain_delay),
         ("--drain-timeout", &["drain_timeout"], drain_timeout),
         ("--workers", &["workers"], workers),
     ];

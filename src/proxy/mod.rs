@@ -61,7 +61,7 @@ use lookup::Found;
 use unstorable::Unstorable;
 
 use service::Awaited;
-pub use service::{Answering, ConnService, StreamService};
+pub use service::{Answering, ConnService, MaybeLast, StreamService};
 
 /// One configuration in force, with what is compiled from it. Swapped whole.
 #[derive(Debug)]

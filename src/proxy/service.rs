@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::Service;
 
@@ -35,10 +35,33 @@ impl ConnService {
 impl Service<Request<Incoming>> for ConnService {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = MaybeLast;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
-        answer(&self.proxy, request, &self.connection)
+    fn call(&self, request: Request<Incoming>) -> MaybeLast {
+        MaybeLast {
+            answering: answer(&self.proxy, request, &self.connection),
+            connection: self.connection.clone(),
+        }
+    }
+}
+
+/// An answer that says so if it is the last of its connection.
+pub struct MaybeLast {
+    answering: Answering,
+    connection: Arc<ConnState>,
+}
+
+impl Future for MaybeLast {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = ready!(Pin::new(&mut self.answering).poll(cx))?;
+        // An upgrade needs its own `Connection`, and no request follows it.
+        if self.connection.is_leaving() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(header::CONNECTION, close);
+        }
+        Poll::Ready(Ok(answer))
     }
 }
 
@@ -219,7 +242,7 @@ impl Future for Answering {
 /// The answer to a future polled after its end, which the library never does.
 fn gone() -> Response<Body> {
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
 

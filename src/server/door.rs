@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
-use crate::config::{Address, Listen, ListenerTls};
+use crate::config::{Address, Listen, ListenerTls, Shown};
 
 /// Bound of the operating system's queue of connections not yet accepted.
 pub(super) const BACKLOG: u32 = 4096;
@@ -24,16 +24,25 @@ pub struct Door {
 
 /// What secures the connections through a door; changes with its certificates.
 #[derive(Debug, Clone)]
-pub struct Secured(Arc<ArcSwap<ServerConfig>>);
+pub struct Secured(Arc<ArcSwap<ListenerTls>>);
 
 impl Secured {
+    fn new(tls: &ListenerTls) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(tls.clone())))
+    }
+
     /// Handshakes from now on go by this.
     pub fn replace(&self, tls: &ListenerTls) {
-        self.0.store(tls.config.clone());
+        self.0.store(Arc::new(tls.clone()));
+    }
+
+    /// What is told of the certificates in force, in their order.
+    pub fn shown(&self) -> Vec<Shown> {
+        self.0.load().shown.clone()
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
-        self.0.load_full()
+        self.0.load().config.clone()
     }
 }
 
@@ -97,13 +106,9 @@ impl Door {
             let text = format!("cannot listen on {}: {error}", listen.address);
             io::Error::new(error.kind(), text)
         };
-        let secured = listen
-            .tls
-            .as_ref()
-            .map(|tls| Secured(Arc::new(ArcSwap::new(tls.config.clone()))));
         Ok(Door {
             socket: socket.map_err(named)?,
-            secured,
+            secured: listen.tls.as_ref().map(Secured::new),
         })
     }
 

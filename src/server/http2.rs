@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::hear::PREFACE;
 use super::io::Held;
+use super::linger::{End, Linger};
 use super::listener::unless_ended;
 use super::transport::Transport;
 use crate::client::ConnState;
@@ -110,7 +111,9 @@ pub(super) struct FramesIo<T: Transport> {
     state: Arc<ConnState>,
     /// Bytes of the preface that have not come; until they have, the client is slow as with a head.
     preface: usize,
-    _held: Held,
+    held: Held,
+    /// How it ends.
+    end: End,
 }
 
 impl<T: Transport> FramesIo<T> {
@@ -119,7 +122,8 @@ impl<T: Transport> FramesIo<T> {
             inner,
             state,
             preface: PREFACE.len(),
-            _held: held,
+            held,
+            end: End::Open,
         }
     }
 
@@ -173,6 +177,12 @@ impl<T: Transport> AsyncWrite for FramesIo<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let this = &mut *self;
+        let held = &mut this.held;
+        this.end.poll(&mut this.inner, cx, || {
+            // Whoever waits for a connection need not wait for this.
+            held.permit = None;
+            Linger::with_reader(&held.lingering).map_or(End::Over, End::Lingering)
+        })
     }
 }

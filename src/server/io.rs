@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::linger::Linger;
+use super::linger::{End, Linger};
 use super::sweep::Registered;
 use super::transport::Transport;
 use crate::client::ConnState;
@@ -32,14 +32,6 @@ pub(super) struct Held {
     pub permit: Option<OwnedSemaphorePermit>,
     /// Where a place to linger comes from.
     pub lingering: Arc<Semaphore>,
-}
-
-/// How far a connection's end has come.
-enum End {
-    Open,
-    /// Nothing more is written; what still arrives is dropped.
-    Lingering(Linger),
-    Over,
 }
 
 /// A client connection's bytes.
@@ -219,33 +211,21 @@ impl<T: Transport> AsyncWrite for ClientIo<T> {
         if this.state.must_fail() {
             return Poll::Ready(Ok(()));
         }
-        loop {
-            match &mut this.end {
-                End::Open => {
-                    ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-                    this.end = this.after_last_byte();
-                }
-                End::Lingering(linger) => {
-                    ready!(linger.poll(&mut this.inner, cx));
-                    this.end = End::Over;
-                }
-                End::Over => return Poll::Ready(Ok(())),
-            }
-        }
+        let (state, held, resting) = (&this.state, &mut this.held, this.resting);
+        let next = || after_last_byte(state, held, resting);
+        this.end.poll(&mut this.inner, cx, next)
     }
 }
 
-impl<T: Transport> ClientIo<T> {
-    /// What follows once all has been written that will be.
-    fn after_last_byte(&mut self) -> End {
-        let at_rest = self.resting && !self.state.may_have_unread_content();
-        if at_rest || self.state.is_switched() {
-            return End::Over;
-        }
-        // Whoever waits for a connection need not wait for this.
-        self.held.permit = None;
-        Linger::begin(&self.held.lingering).map_or(End::Over, End::Lingering)
+/// What follows once all has been written that will be.
+fn after_last_byte(state: &ConnState, held: &mut Held, resting: bool) -> End {
+    let at_rest = resting && !state.may_have_unread_content();
+    if at_rest || state.is_switched() {
+        return End::Over;
     }
+    // Whoever waits for a connection need not wait for this.
+    held.permit = None;
+    Linger::begin(&held.lingering).map_or(End::Over, End::Lingering)
 }
 
 impl<T: Transport> Drop for ClientIo<T> {

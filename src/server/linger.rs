@@ -3,17 +3,22 @@
 //! away what has not left of the answer (RFC 9112 §9.6).
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
 /// The client has so long to stop.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A client that speaks in frames has so long to say something, again and again: it tells how far it
+/// has read (RFC 9113 §6.9), and ends its side once it has read all.
+const PATIENCE_WITH_READERS: Duration = Duration::from_secs(10);
 
 /// So many bytes are dropped at most.
 const MOST: usize = 1024 * 1024;
@@ -21,9 +26,39 @@ const MOST: usize = 1024 * 1024;
 /// Connections that may linger at once; those beyond are closed as they are.
 pub(super) const PLACES: usize = 1024;
 
+/// How far a connection's end has come.
+pub(super) enum End {
+    Open,
+    /// Nothing more is written; what still arrives is dropped.
+    Lingering(Linger),
+    Over,
+}
+
+impl End {
+    /// Ends the sending side, and goes on as `next` says.
+    pub fn poll<T: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+        next: impl FnOnce() -> End,
+    ) -> Poll<io::Result<()>> {
+        if let End::Open = self {
+            ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
+            *self = next();
+        }
+        if let End::Lingering(linger) = self {
+            ready!(linger.poll(io, cx));
+            *self = End::Over;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 /// One connection's lingering.
 pub(super) struct Linger {
     timer: Pin<Box<Sleep>>,
+    /// What the timer is set to again when something comes; `None`: it is not.
+    again: Option<Duration>,
     /// Bytes that may still come.
     room: usize,
     _place: OwnedSemaphorePermit,
@@ -35,8 +70,19 @@ impl Linger {
         let place = places.clone().try_acquire_owned().ok()?;
         Some(Linger {
             timer: Box::pin(sleep(PATIENCE)),
+            again: None,
             room: MOST,
             _place: place,
+        })
+    }
+
+    /// The same for a client that says how far it has read for as long as it reads.
+    pub fn with_reader(places: &Arc<Semaphore>) -> Option<Linger> {
+        let patience = PATIENCE_WITH_READERS;
+        Some(Linger {
+            timer: Box::pin(sleep(patience)),
+            again: Some(patience),
+            ..Linger::begin(places)?
         })
     }
 
@@ -48,6 +94,9 @@ impl Linger {
             let read = ready!(Pin::new(&mut *io).poll_read(cx, &mut buf));
             if read.is_err() || buf.filled().is_empty() {
                 break;
+            }
+            if let Some(again) = self.again {
+                self.timer.set(sleep(again));
             }
             self.room = self.room.saturating_sub(buf.filled().len());
         }

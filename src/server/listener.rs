@@ -35,6 +35,9 @@ use crate::telemetry::ClientFailure;
 /// between hosts that are near each other.
 const HANDSHAKE: Duration = Duration::from_millis(50);
 
+/// In a drain a client that was not told with its answer may ask once more for so long.
+const NEXT_REQUEST: Duration = Duration::from_secs(1);
+
 /// Longest pause after an accept error.
 const MOST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -306,6 +309,15 @@ impl Server {
         self.registry.len()
     }
 
+    /// Has every answer by HTTP/1.1 say that it is the last of its connection, so that clients move
+    /// away; connections are accepted as before.
+    ///
+    /// HTTP/2 connections go on: whoever is told to go away connects again at once, perhaps here, and
+    /// the drain itself ends them without a loss (RFC 9113 §6.8).
+    pub fn leave(&self) {
+        self.registry.leave();
+    }
+
     /// Asks every connection, present or to come, to end after the request in hand.
     pub fn drain(&self) {
         self.registry.drain();
@@ -339,6 +351,8 @@ async fn drive<C: Drivable>(connection: Pin<&mut C>, state: Arc<ConnState>) -> h
         connection,
         state,
         draining: false,
+        answered: false,
+        pause: None,
     };
     let ended = served.await;
     if let Err(error) = &ended {
@@ -369,7 +383,12 @@ impl<T: Transport> Drivable for http2::Connection<T> {
 struct Serve<'c, C> {
     connection: Pin<&'c mut C>,
     state: Arc<ConnState>,
+    /// Set once the end has begun.
     draining: bool,
+    /// Whether it has been answering since a drain began.
+    answered: bool,
+    /// At the end of this a connection at rest is ended; `None`: it is not to end, or not at rest.
+    pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl<C: Drivable> Future for Serve<'_, C> {
@@ -381,9 +400,11 @@ impl<C: Drivable> Future for Serve<'_, C> {
         if wish == Wish::End {
             return Poll::Ready(Ok(()));
         }
-        this.obey(wish);
         let polled = this.connection.as_mut().poll(cx);
-        if polled.is_pending() && this.obey(wish) {
+        // Only now: what has come is read before the connection may be found at rest.
+        if polled.is_pending() && wish == Wish::Drain && this.may_end(cx) {
+            this.draining = true;
+            this.connection.as_mut().end_gracefully();
             return this.connection.as_mut().poll(cx);
         }
         polled
@@ -391,17 +412,36 @@ impl<C: Drivable> Future for Serve<'_, C> {
 }
 
 impl<C: Drivable> Serve<'_, C> {
-    /// Begins the connection's end where a drain asks for it; `true` if it did so now.
+    /// Whether the connection's end is to begin now.
     ///
-    /// A connection of which nothing was read yet would be closed at once, and its client reset if
-    /// a request is on its way: it is left to speak first, and to the sweeper.
-    fn obey(&mut self, wish: Wish) -> bool {
-        let begins = wish == Wish::Drain && !self.draining && !self.state.is_unheard();
-        if begins {
-            self.draining = true;
-            self.connection.as_mut().end_gracefully();
+    /// With HTTP/2 nothing is lost by it. With HTTP/1.1 an answer whose head is yet to come says that it
+    /// is the last, and ends the connection by itself. One at rest would be closed beneath a request that
+    /// is on its way, and its client reset: a pause lets that come. One that waits for a request's head,
+    /// its very first byte included, is left to the sweeper.
+    fn may_end(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.draining || self.state.awaits_head() {
+            return false;
         }
-        begins
+        if self.state.is_busy() && !self.state.is_multiplexed() {
+            self.answered = true;
+            self.pause = None;
+            return false;
+        }
+        self.state.is_multiplexed() || self.has_paused(cx)
+    }
+
+    /// Whether a connection at rest has been so for long enough: until the system was asked for news
+    /// once; after an answer that did not say that it was the last, until its client can have gone on.
+    fn has_paused(&mut self, cx: &mut Context<'_>) -> bool {
+        let answered = self.answered;
+        let pause = self.pause.get_or_insert_with(|| {
+            if answered {
+                Box::pin(tokio::time::sleep(NEXT_REQUEST))
+            } else {
+                Box::pin(tokio::task::yield_now())
+            }
+        });
+        pause.as_mut().poll(cx).is_ready()
     }
 }
 

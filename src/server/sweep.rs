@@ -18,8 +18,8 @@ const PERIOD: Duration = Duration::from_millis(250);
 /// The most that one look counts for.
 const MOST_STEP: Duration = Duration::from_secs(1);
 
-/// How long a drain waits for the first byte on a connection just accepted.
-const FIRST_BYTE: Duration = Duration::from_secs(1);
+/// How long a drain waits for a request's head, the first byte of a connection's first one included.
+const HEAD: Duration = Duration::from_secs(1);
 
 /// How long a client of HTTP/2 has to answer that it knows of the connection's end (GOAWAY), with nothing
 /// under way: a request that it sent before it knew arrives within that time.
@@ -31,6 +31,8 @@ pub(super) struct Registry {
     /// Milliseconds since start, moved by the sweeper; shared with every connection.
     pub clock: Arc<AtomicU64>,
     connections: Mutex<Places<Arc<ConnState>>>,
+    /// Set at the start of a drain's delay, under the lock of `connections`.
+    leaving: AtomicBool,
     /// Set by a drain, under the lock of `connections`: who comes later hears of it at once.
     draining: AtomicBool,
 }
@@ -39,6 +41,9 @@ impl Registry {
     /// Adds a connection; it is taken out when the guard is dropped.
     pub fn add(self: &Arc<Self>, state: Arc<ConnState>) -> Registered {
         let mut connections = self.connections.lock();
+        if self.leaving.load(Ordering::Relaxed) {
+            state.leave();
+        }
         if self.draining.load(Ordering::Relaxed) {
             state.drain();
         }
@@ -51,6 +56,15 @@ impl Registry {
     /// How many connections are open.
     pub fn len(&self) -> usize {
         self.connections.lock().len()
+    }
+
+    /// Has every answer, on connections present or to come, say that it is the last of its connection.
+    pub fn leave(&self) {
+        let connections = self.connections.lock();
+        self.leaving.store(true, Ordering::Relaxed);
+        for state in connections.iter() {
+            state.leave();
+        }
     }
 
     /// Asks every connection to end after the request in hand.
@@ -76,13 +90,15 @@ impl Registry {
 
     /// How many connections or streams were ended because their client took nothing.
     fn sweep(&self, now: Tick, limits: &Limits) -> usize {
-        let first_byte = self.is_draining().then_some(FIRST_BYTE);
+        let is_draining = self.is_draining();
         let connections = self.connections.lock();
         let stalled = connections.iter().map(|state| {
             let waits = rest(state, state.waits(now), limits);
             if state.is_killed() {
                 0
-            } else if too_long(waits, limits) || first_byte.is_some_and(|limit| over(waits.unheard, limit)) {
+            } else if too_long(waits, limits)
+                || (is_draining && (over(waits.unheard, HEAD) || over(waits.begun, HEAD)))
+            {
                 state.kill();
                 usize::from(over(waits.blocked, limits.write_timeout))
             } else {

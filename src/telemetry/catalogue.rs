@@ -164,6 +164,8 @@ pub(super) const RELOAD_SUCCESSFUL: &str = "larder_config_last_reload_successful
 pub(super) const RELOAD_TIME: &str = "larder_config_last_reload_timestamp_seconds";
 /// The configuration in force.
 pub(super) const CONFIG_HASH: &str = "larder_config_hash";
+/// Until when a listener's certificate is valid.
+pub(super) const CERTIFICATE_EXPIRY: &str = "larder_tls_certificate_expiry_timestamp_seconds";
 /// The version.
 pub(super) const BUILD_INFO: &str = "larder_build_info";
 /// Start time.
@@ -397,6 +399,11 @@ pub const CATALOGUE: &[Metric] = &[
         CONFIG_HASH,
         &["hash"],
         "Always 1; the label is a digest of the configuration file that is in force.",
+    ),
+    gauge(
+        CERTIFICATE_EXPIRY,
+        &["listener", "name"],
+        "Until when a certificate that a listener shows is valid, in seconds since 1970; `name` is the first name it is for.",
     ),
     gauge(
         BUILD_INFO,

@@ -26,7 +26,7 @@ pub use redis::RedisOperation;
 pub use seldom::Seldom;
 pub use sink::{SinkGuard, StreamSink};
 pub use snapshot::{
-    BlindFigures, FleetFigures, LogFigures, MemoryFigures, OriginFigures, RedisFigures, ReloadFigures,
-    SharedLogFigures, Snapshot, Sums, TierFigures,
+    BlindFigures, CertificateFigures, FleetFigures, LogFigures, MemoryFigures, OriginFigures, RedisFigures,
+    ReloadFigures, SharedLogFigures, Snapshot, Sums, TierFigures,
 };
 pub use timestamp::rfc3339;

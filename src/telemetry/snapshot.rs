@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub collapsed_followers: u64,
     /// Access-log lines dropped because standard output took them too slowly, or not at all.
     pub log_dropped: u64,
+    /// The certificates that listeners show.
+    pub certificates: Vec<CertificateFigures>,
 }
 
 impl Default for Snapshot {
@@ -43,6 +45,7 @@ impl Default for Snapshot {
             fleet: None,
             collapsed_followers: 0,
             log_dropped: 0,
+            certificates: Vec::new(),
         }
     }
 }
@@ -83,6 +86,17 @@ impl Default for ReloadFigures {
             read: SystemTime::UNIX_EPOCH,
         }
     }
+}
+
+/// A certificate that a listener shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFigures {
+    /// Where the listener is.
+    pub listener: String,
+    /// The first name that the certificate is for; empty where it has none.
+    pub name: String,
+    /// Until when it is valid.
+    pub expires: SystemTime,
 }
 
 /// The connections to the origin.

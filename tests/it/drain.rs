@@ -1,5 +1,8 @@
 //! Shutting down under load, and living with an origin that comes and goes.
 
+mod delay;
+mod load;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,6 +116,32 @@ async fn who_is_connected_when_a_drain_begins_is_answered_though_nobody_accepted
     assert!(within("the drain", draining).await.unwrap());
     let refused = tokio::net::TcpStream::connect(larder.address()).await;
     assert!(refused.is_err(), "nothing listens any more");
+}
+
+#[tokio::test]
+async fn a_request_that_has_begun_to_come_when_a_drain_begins_is_answered() {
+    let origin = TestOrigin::start().await;
+    let larder = Arc::new(TestLarder::start("", &origin).await);
+    let mut client = larder.connect().await;
+    client.get("/first").await;
+    client.send("GET /half HTTP/1.1\r\nHo").await;
+    let draining = tokio::spawn({
+        let larder = Arc::clone(&larder);
+        async move { larder.stop().await }
+    });
+    larder
+        .until("the drain to begin", async |larder| {
+            larder.admin_get("/readyz").await.status == 503
+        })
+        .await;
+    client.send("st: a\r\n\r\n").await;
+    let answer = client.response().await.complete();
+    assert_eq!(
+        (answer.text(), answer.field("connection")),
+        ("/half 0", Some("close"))
+    );
+    client.closed().await;
+    assert!(within("the drain", draining).await.unwrap());
 }
 
 #[tokio::test]

@@ -8,22 +8,8 @@ use tokio::task::JoinSet;
 
 use crate::support::process::{config_file, run};
 use crate::support::{
-    Answer, Client, End, Gate, LarderProcess, OriginProcess, Rng, Step, TestOrigin, within,
+    Answer, Client, End, Gate, LarderProcess, OriginProcess, Step, TestOrigin, pattern, within,
 };
-
-/// Content that no part of can be lost, doubled or swapped unnoticed.
-fn pattern(name: &str, length: usize) -> Bytes {
-    let seed = name.bytes().fold(7, |seed: u64, byte| {
-        seed.wrapping_mul(31).wrapping_add(u64::from(byte))
-    });
-    let mut rng = Rng::seeded(seed);
-    let mut content = Vec::with_capacity(length + 8);
-    while content.len() < length {
-        content.extend_from_slice(&rng.next().to_le_bytes());
-    }
-    content.truncate(length);
-    content.into()
-}
 
 const LONG: usize = 384 << 10;
 const HIT: usize = 7 << 20;
@@ -70,15 +56,19 @@ impl Reading {
     async fn finish(mut self) {
         self.client.send(&self.rest).await;
         if self.begun {
-            // One more request behind the last one that is answered: if its bytes stayed unread,
-            // the system would reset the connection and drop what is still on its way.
-            self.client
-                .try_send("GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
-                .await;
+            // Nobody told this client that the answer is the last: one more is owed to it.
+            self.client.send_request("GET", "/late", &[], b"").await;
             let (rest, end) = self.client.rest().await;
             assert_eq!(end, End::Complete);
             let from = self.content.len() - rest.len();
             assert!(rest == self.content[from..], "another {} bytes", rest.len());
+            let late = self.client.response().await.complete();
+            assert_eq!((late.text(), late.field("connection")), ("late", Some("close")));
+            // And behind the last one: if these bytes stayed unread, the system would reset the
+            // connection and drop what is still on its way.
+            self.client
+                .try_send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n")
+                .await;
         } else {
             let answer = self.client.response_to(self.method).await.complete();
             assert_eq!(answer.status, 200);
@@ -134,6 +124,7 @@ async fn sigterm_under_load_loses_no_byte() {
         origin.on("/*", move |seen| slowly(seen.path(), &opens));
         origin.on("/kept/hit", |_| Answer::ok(pattern("/kept/hit", HIT)));
         origin.on("/idle", |_| Answer::ok("idle"));
+        origin.on("/late", |_| Answer::ok("late"));
         let opens = gate.clone();
         origin.on("POST /held", move |seen| {
             Answer::ok(seen.content.clone()).wait_first(&opens)

@@ -43,8 +43,14 @@ impl Authority {
 
     /// Signs a certificate for `name`; its files are `NAME.crt` and `NAME.key`.
     fn sign(&self, name: &str) {
+        self.sign_until(name, 2126);
+    }
+
+    /// The same, valid until a year begins.
+    fn sign_until(&self, name: &str, year: i32) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         std::fs::write(self.path(&format!("{name}.crt")), certificate.pem()).unwrap();
         std::fs::write(self.path(&format!("{name}.key")), key.serialize_pem()).unwrap();

@@ -144,7 +144,7 @@ async fn bash_completes_what_was_begun() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
-    assert_eq!(text, "purge\n--drain-timeout\n", "{ended:?}");
+    assert_eq!(text, "purge\n--drain-delay --drain-timeout\n", "{ended:?}");
 }
 
 /// A manual page as it is meant: hyphens without their backslashes.

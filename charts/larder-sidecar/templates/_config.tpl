@@ -39,6 +39,7 @@
 {{- end -}}
 {{- $_ := set $made "store" $store -}}
 
+{{- $_ := set $made "drain_delay" (include "larder-sidecar.drainDelay" .) -}}
 {{- if $values.adminTokenSecret.name -}}
 {{- $_ := set $made "admin_token_file" "admin-token" -}}
 {{- end -}}

@@ -69,13 +69,26 @@ app.kubernetes.io/instance: {{ $root.Release.Name }}
 {{- else if hasSuffix "h" . -}}
 {{- mul (trimSuffix "h" . | int) 3600 -}}
 {{- else -}}
-{{- fail (printf "drain_timeout: %s is no duration such as 25s" .) -}}
+{{- fail (printf "%s is no duration such as 25s" .) -}}
 {{- end -}}
 {{- end -}}
 
+{{/*
+How long Larder takes new connections after SIGTERM. A native sidecar gets its SIGTERM when the pod
+has long left the Service's endpoints; any other Larder gets it at the same time as they hear of it.
+*/}}
+{{- define "larder-sidecar.drainDelay" -}}
+{{- $values := include "larder-sidecar.values" . | fromYaml -}}
+{{- $config := $values.config | default dict -}}
+{{- $config.drain_delay | default $values.drainDelay | default (ternary "0s" "5s" $values.native) -}}
+{{- end -}}
+
+{{/* From SIGTERM to the last answer, at most. */}}
 {{- define "larder-sidecar.drainSeconds" -}}
 {{- $values := include "larder-sidecar.values" . | fromYaml -}}
-{{- include "larder-sidecar.seconds" (dig "drain_timeout" "25s" ($values.config | default dict) | toString) -}}
+{{- $delay := include "larder-sidecar.seconds" (include "larder-sidecar.drainDelay" .) -}}
+{{- $timeout := include "larder-sidecar.seconds" (dig "drain_timeout" "25s" ($values.config | default dict) | toString) -}}
+{{- add (int $delay) (int $timeout) -}}
 {{- end -}}
 
 {{/* `memory` in MiB. */}}

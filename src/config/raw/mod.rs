@@ -64,6 +64,7 @@ pub(super) struct Raw {
     pub log: RawLog,
     pub metric_rules: Option<Spanned<u64>>,
     pub cache_status: Option<Spanned<bool>>,
+    pub drain_delay: Option<Spanned<Duration>>,
     pub drain_timeout: Option<Spanned<Duration>>,
     pub workers: Option<Spanned<Auto<u64>>>,
 }
@@ -125,6 +126,7 @@ pub(super) fn read(tree: &Node, r: &mut Reader<'_>) -> Raw {
         r.end(metrics);
     }
     raw.cache_status = r.boolean(f.get("cache_status"));
+    raw.drain_delay = r.duration(f.get("drain_delay"));
     raw.drain_timeout = r.duration(f.get("drain_timeout"));
     raw.workers = auto(f.get("workers"), r, |node, r| {
         let count = r.number(node, 1)?;

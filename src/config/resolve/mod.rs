@@ -102,6 +102,7 @@ pub(super) fn resolve(raw: &Raw, around: Surroundings<'_>, report: &mut Report) 
         log,
         metric_rules: count(&raw.metric_rules, 200),
         cache_status: value(&raw.cache_status, true),
+        drain_delay: value(&raw.drain_delay, Duration::ZERO),
         drain_timeout: value(&raw.drain_timeout, Duration::from_secs(25)),
         workers: workers(raw, around.machine),
         hash: around.hash.to_owned(),

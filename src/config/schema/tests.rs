@@ -297,6 +297,7 @@ fn values_are_judged_as_larder_judges_them() {
         ),
         ("ttl: { ~: 1h }", "a;a.b;_x;a-1", "origin;5m;a b"),
         ("upgrade: ~", "[];[websocket]", "[h2c];websocket;['a b']"),
+        ("drain_delay: ~", "0s;250ms;5s;1m", "5;5 s;-5s;true"),
         ("drain_timeout: ~", "0s;250ms;30s;5m;1h;7d", "30;5min;1.5h;-5s;1H"),
         ("workers: ~", "auto;1;1024;\"4\";null", "0;1025;-1;many;1.5"),
         ("metrics: { rules: ~ }", "0;10", "-1;x"),

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::config::Rule;
 use crate::fields::coding::Coding;
-use crate::telemetry::{FleetFigures, RedisOperation};
+use crate::telemetry::{CertificateFigures, FleetFigures, RedisOperation};
 
 fn rules(number: usize) -> Vec<Arc<Rule>> {
     let named = |index| {
@@ -126,8 +126,37 @@ fn with_redis() -> Snapshot {
     fleet.log.flushes = none(&["start"]);
     Snapshot {
         fleet: Some(fleet),
+        certificates: vec![certificate("shop.test", 7)],
         ..Snapshot::default()
     }
+}
+
+fn certificate(name: &str, ends: u64) -> CertificateFigures {
+    CertificateFigures {
+        listener: "unix:/a \"b\"".to_owned(),
+        name: name.to_owned(),
+        expires: SystemTime::UNIX_EPOCH + Duration::from_secs(ends),
+    }
+}
+
+#[test]
+fn a_certificate_is_shown_once_for_its_name_and_not_when_it_is_gone() {
+    let metrics = Counting::of(1, 1);
+    let shown = |certificates| {
+        let text = metrics.render(&Snapshot {
+            certificates,
+            ..Snapshot::default()
+        });
+        let of_name = |line: &&str| line.starts_with(names::CERTIFICATE_EXPIRY);
+        let lines: Vec<String> = text.lines().filter(of_name).map(str::to_owned).collect();
+        lines
+    };
+    let name = names::CERTIFICATE_EXPIRY;
+    let line = |shop: &str, ends: u64| format!(r#"{name}{{listener="unix:/a \"b\"",name="{shop}"}} {ends}"#);
+    let several = vec![certificate("b", 9), certificate("a", 5), certificate("b", 7)];
+    assert_eq!(shown(several), [line("a", 5), line("b", 7)]);
+    assert_eq!(shown(vec![certificate("c", 8)]), [line("c", 8)]);
+    assert_eq!(shown(Vec::new()), [""; 0]);
 }
 
 #[test]

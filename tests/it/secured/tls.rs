@@ -169,6 +169,37 @@ async fn a_certificate_is_replaced_beside_a_listener_that_needs_a_restart() {
     assert!(handshake(&only, larder.address(), "shop.test").await.is_ok());
 }
 
+#[tokio::test]
+async fn until_when_certificates_are_valid_is_a_metric_that_follows_their_replacement() {
+    const NAME: &str = "larder_tls_certificate_expiry_timestamp_seconds";
+    let authority = Authority::new();
+    for (name, year) in [("a.test", 2031), ("b.test", 2032), ("c.test", 2033)] {
+        authority.sign_until(name, year);
+    }
+    let origin = TestOrigin::start().await;
+    let pair = |name: &str| authority.pair(name);
+    let both = format!("{}, more: [{{ {} }}]", pair("a.test"), pair("b.test"));
+    let larder = TestLarder::start(&listen(&both), &origin).await;
+    let listener = larder.address().to_string();
+    let shown = async || {
+        let text = larder.admin_get("/metrics").await.text().to_owned();
+        let lines = text.lines().filter(|line| line.starts_with(NAME));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let line = |name: &str, end: u64| format!("{NAME}{{listener=\"{listener}\",name=\"{name}\"}} {end}");
+    let expected = [line("a.test", 1_924_992_000), line("b.test", 1_956_528_000)];
+    assert_eq!(shown().await, expected);
+    // Another end for the one name, another name in place of the other.
+    authority.sign_until("a.test", 2034);
+    let replaced = format!("{}, more: [{{ {} }}]", pair("c.test"), pair("a.test"));
+    larder.replace_config(&listen(&replaced), &origin);
+    let expected = [line("a.test", 2_019_686_400), line("c.test", 1_988_150_400)];
+    assert_eq!(shown().await, expected);
+    let clear = TestLarder::start("", &origin).await;
+    let text = clear.admin_get("/metrics").await;
+    assert!(!text.text().contains(NAME), "no certificate, no series");
+}
+
 /// TLS in front of a test's origin.
 async fn secured(authority: &Authority, name: &str, origin: &TestOrigin) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

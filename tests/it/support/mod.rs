@@ -37,6 +37,6 @@ pub use process::LarderProcess;
 pub use redis::{TestCluster, TestRedis, TestSentinel};
 pub use redis_sim::{Delays, FailOver, Old, RedisSim};
 pub use resp::{Reply, RespClient};
-pub use rng::Rng;
+pub use rng::{Rng, pattern};
 pub use seen::Seen;
 pub use wire::{Broken, Left, Wire};

@@ -4,6 +4,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 /// A source of repeatable choices.
 #[derive(Clone, Debug)]
 pub struct Rng {
@@ -44,4 +46,18 @@ impl Rng {
     pub fn rest(&mut self, bound: Duration) -> Duration {
         Duration::from_micros(self.below(bound.as_micros() as u64))
     }
+}
+
+/// Content that no part of can be lost, doubled or swapped unnoticed.
+pub fn pattern(name: &str, length: usize) -> Bytes {
+    let seed = name.bytes().fold(7, |seed: u64, byte| {
+        seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+    });
+    let mut rng = Rng::seeded(seed);
+    let mut content = Vec::with_capacity(length + 8);
+    while content.len() < length {
+        content.extend_from_slice(&rng.next().to_le_bytes());
+    }
+    content.truncate(length);
+    content.into()
 }
