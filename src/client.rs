@@ -138,6 +138,16 @@ impl ConnState {
         self.served.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it is one stream of a connection.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.parent.is_some()
+    }
+
+    /// Content of a request arrived on a stream.
+    pub(crate) fn content_read(&self) {
+        self.moved.store(self.tick(), Ordering::Relaxed);
+    }
+
     /// The client has begun with what goes before HTTP, or is not told yet by what: no request can be
     /// expected of it before that is over. `header_timeout` bounds it.
     pub(crate) fn greeting_begun(&self) {

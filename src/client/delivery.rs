@@ -173,6 +173,16 @@ impl ConnState {
         stalled
     }
 
+    /// Ends each stream on which nothing has moved for `limit`, either way: the connection's own signs of
+    /// life say nothing of it.
+    pub(crate) fn end_silent(&self, now: Tick, limit: u64) {
+        for stream in self.streams.open.lock().iter() {
+            if now.saturating_sub(stream.moved.load(Ordering::Relaxed)) > limit {
+                stream.kill();
+            }
+        }
+    }
+
     /// How long the client has taken nothing of what waits on this stream; `None`: nothing waits.
     fn untaken_for(&self, now: Tick) -> Option<u64> {
         let waits = self.untaken.load(Ordering::Relaxed) != 0;
@@ -232,6 +242,25 @@ mod tests {
         assert_eq!(at(&connection, 1_000_000), ended(0));
         drop(piece);
         assert_eq!(at(&connection, 2_000_000), ended(0));
+    }
+
+    #[test]
+    fn a_stream_ends_when_nothing_moves_either_way() {
+        let connection = connection();
+        let (stream, delivery) = Delivery::begin(&connection);
+        let mut answer = piece(&delivery);
+        let look = |now| {
+            connection.clock.store(now, Ordering::Relaxed);
+            connection.frames_read();
+            connection.end_silent(now, LIMIT);
+            stream.is_killed()
+        };
+        assert!(!look(1_000));
+        answer.advance(1);
+        assert!(!look(1_900));
+        stream.content_read();
+        assert!(!look(2_900));
+        assert!(look(2_901));
     }
 
     #[test]

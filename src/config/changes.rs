@@ -157,6 +157,7 @@ impl Changes {
             unix,
             tls,
             h2c,
+            http2,
             connect_timeout,
             response_timeout,
             idle_timeout,
@@ -167,6 +168,7 @@ impl Changes {
         let same_place = (host, *port, unix) == (&read.host, read.port, &read.unix);
         let same_scheme = (tls.is_some(), h2c) == (read.tls.is_some(), &read.h2c);
         self.restart("origin.url", same_place && same_scheme);
+        self.restart("origin.http2", *http2 == read.http2);
         self.restart(
             "origin.tls",
             tls.is_some() != read.tls.is_some() || *tls == read.tls,
@@ -451,6 +453,7 @@ mod tests {
             ("origin.url", with("other'"), false),
             ("origin.url", with("app:81'"), false),
             ("origin.host", with("app', host: shop.example"), false),
+            ("origin.http2", with("app', http2: false"), false),
             ("origin.max_connections", with("app', max_connections: 7"), false),
             ("origin.max_in_flight", with("app', max_in_flight: 7"), false),
             ("origin.connect_timeout", with("app', connect_timeout: 7s"), true),

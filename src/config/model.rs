@@ -170,6 +170,8 @@ pub struct Origin {
     pub tls: Option<OriginTls>,
     /// In clear it speaks HTTP/2 and nothing else ("prior knowledge", RFC 9113 §3.3).
     pub h2c: bool,
+    /// Over TLS it may choose HTTP/2.
+    pub http2: bool,
     /// Until the connection stands.
     pub connect_timeout: Duration,
     /// Until the answer's head has arrived; then how long its content may be silent, though never

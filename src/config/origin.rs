@@ -57,8 +57,10 @@ pub(super) fn secured(
         return None;
     };
     let client = client?;
+    let http2 = origin.http2.as_ref().is_none_or(|http2| http2.value);
+    let protocols = if http2 { &PROTOCOLS[..] } else { &[HTTP1] };
     Some(OriginTls {
-        config: offering(&client.config, &PROTOCOLS),
+        config: offering(&client.config, protocols),
         http1: offering(&client.config, &[HTTP1]),
         digest: client.digest,
         server_name,

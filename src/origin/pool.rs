@@ -298,6 +298,12 @@ impl Pool {
         self.shelf.lock().patience.stood(Duration::from_secs(3600));
     }
 
+    /// Requests whose content waits for the origin to take some.
+    #[cfg(test)]
+    pub(super) fn waiting_uploads(&self) -> usize {
+        self.shared.lock().waiting_uploads()
+    }
+
     pub(super) fn idle(&self) -> usize {
         self.shelf.lock().resting.len() + self.shared.lock().idle()
     }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::error::ErrorKind;
+use crate::client::ConnState;
 
 /// Most content that is remembered to be sent again; a first frame is, whatever its size.
 const REPLAY: usize = 64 * 1024;
@@ -43,6 +45,8 @@ pub struct StreamBody {
     ended: bool,
     /// The answer to it is endless and has begun: silences are no fault.
     is_conversation: bool,
+    /// Told of each frame; `None`: whoever reads the connection tells.
+    client: Option<Arc<ConnState>>,
     replay: Replay,
 }
 
@@ -117,8 +121,15 @@ impl StreamBody {
             frames: 0,
             ended: false,
             is_conversation: false,
+            client: None,
             replay: Replay::Whole(Vec::new()),
         }
+    }
+
+    /// Tells the client's stream of each frame that is taken.
+    pub fn telling(mut self, client: Arc<ConnState>) -> StreamBody {
+        self.client = Some(client);
+        self
     }
 
     /// How much is still to come, as far as the client said.
@@ -208,6 +219,9 @@ impl StreamBody {
             Poll::Ready(Some(Ok(frame))) => {
                 self.be_patient(&frame);
                 self.frames += 1;
+                if let Some(client) = &self.client {
+                    client.content_read();
+                }
                 // The trailer section is the last of a message, and nobody asks further.
                 self.ended |= frame.is_trailers();
                 self.replay.remember(&frame);

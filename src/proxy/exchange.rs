@@ -332,7 +332,12 @@ impl Exchange {
         } else {
             VecDeque::from([read])
         };
-        StreamBody::resumed(before, incoming, limits.request_body, limits.body_timeout)
+        let stream = StreamBody::resumed(before, incoming, limits.request_body, limits.body_timeout);
+        if self.connection.is_stream() {
+            stream.telling(self.connection.clone())
+        } else {
+            stream
+        }
     }
 
     /// What fills the rule's templates.

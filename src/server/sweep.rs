@@ -121,10 +121,12 @@ fn rest(state: &ConnState, waits: Waits, limits: &Limits) -> Waits {
     Waits { idle: 0, ..waits }
 }
 
-/// Ends streams whose client takes nothing, and the connection where that takes it; how many.
+/// Ends streams that are silent, and streams whose client takes nothing, with the connection where that
+/// takes it; how many of the latter.
 fn end_stalled(state: &ConnState, now: Tick, limits: &Limits) -> usize {
-    let limit = u64::try_from(limits.write_timeout.as_millis()).unwrap_or(u64::MAX);
-    let stalled = state.end_stalled(now, limit);
+    let millis = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    state.end_silent(now, millis(limits.stream_idle_timeout));
+    let stalled = state.end_stalled(now, millis(limits.write_timeout));
     match stalled.connection {
         ForStalled::GoOn => {}
         ForStalled::Drain => state.drain(),

@@ -12,6 +12,7 @@ use super::redis::RawTls;
 pub(in crate::config) struct RawOrigin {
     pub url: Option<Spanned<String>>,
     pub tls: Option<RawTls>,
+    pub http2: Option<Spanned<bool>>,
     pub connect_timeout: Option<Spanned<Duration>>,
     pub response_timeout: Option<Spanned<Duration>>,
     pub idle_timeout: Option<Spanned<Duration>>,
@@ -58,6 +59,7 @@ impl RawOrigin {
         let origin = Self {
             url: r.text(url, "a URL such as http://127.0.0.1:3000"),
             tls: RawTls::of_origin(f.get("tls"), tls, r),
+            http2: r.boolean(f.get("http2")),
             connect_timeout: r.timeout(f.get("connect_timeout")),
             response_timeout: r.timeout(f.get("response_timeout")),
             idle_timeout: r.duration(f.get("idle_timeout")),

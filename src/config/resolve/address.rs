@@ -130,6 +130,7 @@ pub(super) fn origin(raw: &Raw, report: &mut Report) -> Option<Origin> {
         unix: located.unix,
         tls: None,
         h2c: located.scheme == Scheme::H2c,
+        http2: http2(written, located.scheme, report),
         connect_timeout: value(&written.connect_timeout, Duration::from_secs(1)),
         response_timeout: value(&written.response_timeout, Duration::from_secs(120)),
         idle_timeout: value(&written.idle_timeout, Duration::from_secs(1)),
@@ -140,6 +141,19 @@ pub(super) fn origin(raw: &Raw, report: &mut Report) -> Option<Origin> {
             .and_then(|m| usize::try_from(m.value).ok()),
         host_field: host_field(written),
     })
+}
+
+/// Whether HTTP/2 may be agreed on; where it is spoken without asking, it may not be forbidden.
+fn http2(written: &RawOrigin, scheme: Scheme, report: &mut Report) -> bool {
+    let Some(wanted) = &written.http2 else {
+        return true;
+    };
+    if scheme == Scheme::H2c && !wanted.value {
+        let problem = report.error(&wanted.place, "`http2: false` with an h2c:// url");
+        problem.cause("h2c:// is HTTP/2 and nothing else");
+        problem.fix("begin the url with http:// for HTTP/1.1, or remove `http2`");
+    }
+    wanted.value
 }
 
 fn host_field(written: &RawOrigin) -> HostField {

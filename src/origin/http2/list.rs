@@ -66,6 +66,15 @@ impl List {
         std::mem::take(&mut self.conns)
     }
 
+    /// Requests whose content waits for the origin to take some.
+    #[cfg(test)]
+    pub(in crate::origin) fn waiting_uploads(&self) -> usize {
+        self.conns
+            .iter()
+            .map(|conn| conn.waiting_uploads.load(Ordering::Relaxed))
+            .sum()
+    }
+
     /// How many rest.
     pub(in crate::origin) fn idle(&self) -> usize {
         self.conns.iter().filter(|conn| conn.rested().is_some()).count()

@@ -17,7 +17,9 @@ use tokio::sync::Notify;
 use super::support::*;
 use crate::clock::Clock;
 use crate::config;
-use crate::origin::{ErrorKind, Origin, OriginBody, Outgoing, RequestBody, Sent, Sockets};
+use crate::origin::{
+    Connect, Connecting, ErrorKind, Origin, OriginBody, Outgoing, RequestBody, Sent, Sockets, Version, Wanted,
+};
 use crate::tasks::Tasks;
 
 /// One request: its number on its connection, and the two sides.
@@ -503,4 +505,250 @@ async fn a_host_that_is_none_is_refused_before_anything_is_sent() {
         (error.kind, error.sent),
         (ErrorKind::RequestBroken, Sent::Nothing)
     );
+}
+
+#[tokio::test]
+async fn events_that_nobody_reads_end_no_connection() {
+    let server = Server::start(Manner::default(), |mut turn| async move {
+        if turn.request.method() != Method::GET {
+            return turn.ok();
+        }
+        let mut to = turn.begin(&[("content-type", "text/event-stream")]);
+        for _ in 0..5_000 {
+            to.send_data(Bytes::from_static(b"event"), false).unwrap();
+        }
+        std::future::poll_fn(|cx| to.poll_reset(cx)).await.ok();
+    })
+    .await;
+    let client = server.client();
+    let mut unread = Vec::new();
+    for _ in 0..4 {
+        unread.push(client.forward(get()).await.unwrap());
+    }
+    assert_eq!(text(client.forward(post("x")).await.unwrap()).await, "ok");
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn many_at_once_on_a_new_connection_are_no_more_than_the_origin_takes() {
+    for most in [1, 10] {
+        let manner = Manner {
+            max_streams: Some(most),
+            ..Manner::default()
+        };
+        let server = Server::start(manner, ok).await;
+        let client = server.client();
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..60 {
+            let client = client.clone();
+            all.spawn(async move { text(client.forward(post("x")).await.unwrap()).await });
+        }
+        while let Some(answer) = all.join_next().await {
+            assert_eq!(answer.unwrap(), "ok");
+        }
+    }
+}
+
+#[tokio::test]
+async fn content_that_the_origin_does_not_take_holds_up_no_other() {
+    let taken = Arc::new(Notify::new());
+    let gate = taken.clone();
+    let server = Server::start(Manner::default(), move |mut turn| {
+        let gate = gate.clone();
+        async move {
+            if turn.request.method() == Method::PUT {
+                gate.notified().await;
+            }
+            turn.content().await;
+            turn.ok();
+        }
+    })
+    .await;
+    let client = server.client();
+    let (sender, body) = stream(None, None, Duration::from_secs(20));
+    sender.send(Bytes::from(vec![1; 200_000])).unwrap();
+    drop(sender);
+    let large = tokio::spawn({
+        let client = client.clone();
+        async move { text(client.forward(request(Method::PUT, body)).await.unwrap()).await }
+    });
+    until("it waits", || client.inner.pool.waiting_uploads() == 1).await;
+    assert_eq!(text(client.forward(post("x")).await.unwrap()).await, "ok");
+    assert_eq!(text(client.forward(get()).await.unwrap()).await, "ok");
+    assert_eq!(server.connections(), 2);
+    taken.notify_one();
+    assert_eq!(large.await.unwrap(), "ok");
+}
+
+/// A way to the origin whose first connection never stands.
+struct HangsOnce {
+    sockets: Sockets,
+    made: AtomicUsize,
+}
+
+impl Connect for HangsOnce {
+    fn connect(&self, wanted: Wanted) -> Connecting {
+        match self.made.fetch_add(1, Ordering::SeqCst) {
+            0 => Box::pin(std::future::pending()),
+            _ => self.sockets.connect(wanted),
+        }
+    }
+
+    fn version(&self) -> Option<Version> {
+        self.sockets.version()
+    }
+}
+
+#[tokio::test]
+async fn one_connection_that_never_stands_fails_nobody_else() {
+    let server = Server::start(Manner::default(), ok).await;
+    let settings = config::Origin {
+        connect_timeout: Duration::from_millis(200),
+        ..server.settings.clone()
+    };
+    let connect = Arc::new(HangsOnce {
+        sockets: Sockets::new(&settings),
+        made: AtomicUsize::new(0),
+    });
+    let client = Origin::new(&settings, connect.clone(), Clock::system(), Tasks::new());
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.forward(get()).await.map(drop) }
+    });
+    until("it hangs", || connect.made.load(Ordering::SeqCst) == 1).await;
+    let one = || async { text(client.forward(get()).await.unwrap()).await };
+    tokio::join!(one(), one(), one(), one());
+    assert_eq!(first.await.unwrap().unwrap_err().kind, ErrorKind::ConnectTimeout);
+}
+
+#[tokio::test]
+async fn a_head_or_trailer_section_that_is_too_large_fails_its_own_answer_alone() {
+    let large = || -> http::HeaderValue { "a".repeat(12_000).parse().unwrap() };
+    let server = Server::start(Manner::default(), move |mut turn| async move {
+        let mut to = match turn.request.method() {
+            &Method::OPTIONS => {
+                let mut head = Response::new(());
+                for _ in 0..4 {
+                    head.headers_mut().append("x-large", large());
+                }
+                drop(turn.answer.send_response(head, true));
+                return;
+            }
+            _ => turn.begin(&[]),
+        };
+        if turn.stream == 0 {
+            return to.send_data(Bytes::from_static(b"ok"), true).unwrap();
+        }
+        to.send_data(Bytes::from_static(b"message"), false).unwrap();
+        let mut trailers = HeaderMap::new();
+        for _ in 0..4 {
+            trailers.append("x-large", large());
+        }
+        trailers.insert("grpc-status", "0".parse().unwrap());
+        to.send_trailers(trailers).unwrap();
+    })
+    .await;
+    let client = server.client();
+    let held = client.forward(with_te()).await.unwrap();
+    let error = client
+        .forward(request(Method::OPTIONS, RequestBody::Empty))
+        .await
+        .unwrap_err();
+    assert_eq!((error.kind, error.tries), (ErrorKind::BadResponse, 1));
+    let answer = client.forward(with_te()).await.unwrap();
+    assert_eq!(whole(answer).await.unwrap_err(), ErrorKind::BodyBroken);
+    assert_eq!(whole(held).await.unwrap(), "ok");
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn content_where_there_is_to_be_none_breaks_the_answer() {
+    for status in [204, 304] {
+        let server = Server::start(Manner::default(), move |mut turn| async move {
+            let head = Response::builder().status(status).body(()).unwrap();
+            let mut to = turn.answer.send_response(head, false).unwrap();
+            to.send_data(Bytes::from_static(b"other"), true).unwrap();
+        })
+        .await;
+        let answer = server.client().forward(get()).await.unwrap();
+        assert_eq!(
+            whole(answer).await.unwrap_err(),
+            ErrorKind::BodyBroken,
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_has_all_that_was_announced_takes_nothing_back() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::start(Manner::default(), move |mut turn| {
+        let tell = tell.clone();
+        async move {
+            let mut to = turn.begin(&[("content-length", "2")]);
+            to.send_data(Bytes::from_static(b"ok"), false).unwrap();
+            let reset = std::future::poll_fn(|cx| to.poll_reset(cx));
+            tell.send(
+                tokio::time::timeout(Duration::from_millis(100), reset)
+                    .await
+                    .is_ok(),
+            )
+            .unwrap();
+            let _ = to.send_data(Bytes::new(), true);
+        }
+    })
+    .await;
+    let client = server.client();
+    let mut body = client.forward(get()).await.unwrap().into_body();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "ok");
+    drop(body);
+    assert_eq!(told.recv().await, Some(false), "it was not taken back");
+    until("it is over", || client.stats().idle == 1).await;
+}
+
+#[tokio::test]
+async fn an_origin_that_does_not_speak_it_is_told_as_such() {
+    let origin = TestOrigin::start(|_, mut peer| async move {
+        peer.send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+            .await;
+        peer.rest().await;
+    })
+    .await;
+    let settings = config::Origin {
+        h2c: true,
+        ..origin.settings()
+    };
+    let error = client(&settings).forward(get()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::BadResponse);
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("does not speak HTTP/2"), "{cause}");
+}
+
+/// A server that answers one request and then ends its first connection without a word.
+#[tokio::test]
+async fn content_is_sent_again_where_no_byte_of_it_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = settings(listener.local_addr().unwrap());
+    settings.h2c = true;
+    settings.idle_timeout = Duration::from_secs(20);
+    let ended = Arc::new(Notify::new());
+    let told = ended.clone();
+    Tasks::new().detach(async move {
+        while let Ok((io, _)) = listener.accept().await {
+            let mut io = Builder::new().handshake::<_, Bytes>(io).await.unwrap();
+            if let Some(Ok((_, mut answer))) = io.accept().await {
+                let mut to = answer.send_response(Response::new(()), false).unwrap();
+                to.send_data(Bytes::from_static(b"ok"), true).unwrap();
+            }
+            // Until the answer has left, and no longer.
+            let _ = tokio::time::timeout(Duration::from_millis(50), io.accept()).await;
+            drop(io);
+            told.notify_one();
+        }
+    });
+    let client = client(&settings);
+    for _ in 0..3 {
+        assert_eq!(text(client.forward(post("x")).await.unwrap()).await, "ok");
+        ended.notified().await;
+    }
 }

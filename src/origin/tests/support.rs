@@ -247,6 +247,7 @@ pub(in crate::origin) fn settings(address: SocketAddr) -> config::Origin {
         unix: None,
         tls: None,
         h2c: false,
+        http2: true,
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_secs(20),
         idle_timeout: Duration::from_secs(1),

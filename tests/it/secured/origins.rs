@@ -172,7 +172,7 @@ async fn early_hints_reach_clients_that_take_them() {
 }
 
 /// Larder before an origin over TLS that offers `protocols`, and says by which it was asked.
-async fn before_tls(authority: &Authority, protocols: &[&str]) -> TestLarder {
+async fn before_tls(authority: &Authority, protocols: &[&str], more: &str) -> TestLarder {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = authority.server("app.test", protocols);
@@ -189,7 +189,7 @@ async fn before_tls(authority: &Authority, protocols: &[&str]) -> TestLarder {
     });
     let ca = authority.path("ca.crt");
     let tls = format!("{{ ca: {}, server_name: app.test }}", ca.display());
-    let yaml = format!("origin: {{ url: \"https://{address}\", tls: {tls} }}\n{RULES}");
+    let yaml = format!("origin: {{ url: \"https://{address}\", tls: {tls}{more} }}\n{RULES}");
     TestLarder::before("", &yaml).await
 }
 
@@ -215,14 +215,15 @@ async fn answer_as_ever(io: impl AsyncRead + AsyncWrite + Unpin) {
 async fn the_version_is_agreed_on_with_the_origin() {
     let authority = Authority::new();
     authority.sign("app.test");
-    for (protocols, expected) in [
-        (&["h2", "http/1.1"][..], "GET https://shop.test/x"),
-        (&["http/1.1"], "GET /x HTTP/1.1"),
-        (&[], "GET /x HTTP/1.1"),
+    for (protocols, more, expected) in [
+        (&["h2", "http/1.1"][..], "", "GET https://shop.test/x"),
+        (&["h2", "http/1.1"], ", http2: false", "GET /x HTTP/1.1"),
+        (&["http/1.1"], "", "GET /x HTTP/1.1"),
+        (&[], "", "GET /x HTTP/1.1"),
     ] {
-        let larder = before_tls(&authority, protocols).await;
+        let larder = before_tls(&authority, protocols, more).await;
         let answer = larder.get_with("/x", &[("Host", "shop.test")]).await;
-        assert_eq!(answer.text(), expected, "{protocols:?}");
+        assert_eq!(answer.text(), expected, "{protocols:?}{more}");
     }
 }
 
@@ -230,7 +231,7 @@ async fn the_version_is_agreed_on_with_the_origin() {
 async fn a_websocket_is_asked_for_by_http_1_1() {
     let authority = Authority::new();
     authority.sign("app.test");
-    let larder = before_tls(&authority, &["h2", "http/1.1"]).await;
+    let larder = before_tls(&authority, &["h2", "http/1.1"], "").await;
     assert!(larder.get("/x").await.text().starts_with("GET https://"));
     let mut client = larder.connect().await;
     client

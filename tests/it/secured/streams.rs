@@ -79,6 +79,19 @@ async fn an_answer_that_gets_none_of_the_connection_s_window_is_reset() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_silent_both_ways_ends_whatever_else_the_connection_says() {
+    let origin = origin(&Gate::shut()).await;
+    let yaml = LIMITS.replace("limits: {", "limits: { stream_idle_timeout: 300ms,");
+    let larder = TestLarder::build(&yaml, &origin).start().await;
+    let mut client = RawClient::connect(&larder, 65_535).await;
+    client.get(1, "/endless").await;
+    assert_eq!(client.until(DATA, 1).await.stream, 1);
+    let reset = client.pinging_until(|frame| frame.kind == RESET).await.unwrap();
+    assert_eq!(reset.stream, 1);
+    let_go(&larder).await;
+}
+
+#[tokio::test]
 async fn a_connection_whose_client_does_not_take_an_answer_s_last_bytes_ends() {
     let origin = origin(&Gate::shut()).await;
     let larder = start(&origin).await;
