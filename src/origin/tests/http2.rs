@@ -568,7 +568,8 @@ async fn content_that_the_origin_does_not_take_holds_up_no_other() {
     let (sender, body) = stream(None, None, Duration::from_secs(20));
     sender.send(Bytes::from(vec![1; 200_000])).unwrap();
     drop(sender);
-    let large = tokio::spawn({
+    let mut large = tokio::task::JoinSet::new();
+    large.spawn({
         let client = client.clone();
         async move { text(client.forward(request(Method::PUT, body)).await.unwrap()).await }
     });
@@ -577,7 +578,7 @@ async fn content_that_the_origin_does_not_take_holds_up_no_other() {
     assert_eq!(text(client.forward(get()).await.unwrap()).await, "ok");
     assert_eq!(server.connections(), 2);
     taken.notify_one();
-    assert_eq!(large.await.unwrap(), "ok");
+    assert_eq!(large.join_next().await.unwrap().unwrap(), "ok");
 }
 
 /// A way to the origin whose first connection never stands.
@@ -611,14 +612,16 @@ async fn one_connection_that_never_stands_fails_nobody_else() {
         made: AtomicUsize::new(0),
     });
     let client = Origin::new(&settings, connect.clone(), Clock::system(), Tasks::new());
-    let first = tokio::spawn({
+    let mut first = tokio::task::JoinSet::new();
+    first.spawn({
         let client = client.clone();
         async move { client.forward(get()).await.map(drop) }
     });
     until("it hangs", || connect.made.load(Ordering::SeqCst) == 1).await;
     let one = || async { text(client.forward(get()).await.unwrap()).await };
     tokio::join!(one(), one(), one(), one());
-    assert_eq!(first.await.unwrap().unwrap_err().kind, ErrorKind::ConnectTimeout);
+    let first = first.join_next().await.unwrap().unwrap();
+    assert_eq!(first.unwrap_err().kind, ErrorKind::ConnectTimeout);
 }
 
 #[tokio::test]
