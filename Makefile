@@ -10,7 +10,7 @@ LIMIT := --manifest-path benches/limit/Cargo.toml --locked
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 LIMIT_DIR := --target-dir $(CARGO_TARGET_DIR)/limit
 
-.PHONY: help demo test quick deny soak planted bench bench-h2 limits charts image monitoring limit-program release clean
+.PHONY: help demo test quick deny soak planted bench bench-h2 limits charts grpc image monitoring limit-program release clean
 
 help:
 	@echo 'make demo    a sample shop behind Larder, with curl lines to try'
@@ -23,6 +23,7 @@ help:
 	@echo 'make bench-h2  what a hit costs by HTTP/1.1 and HTTP/2, in clear and over TLS, beside nginx'
 	@echo 'make limits  memory bounds of the release binary'
 	@echo 'make charts  the Helm charts: rendered, and checked object by object'
+	@echo 'make grpc    every kind of gRPC call through Larder, by a client and a server of its own'
 	@echo 'make image   the container image: built, run as in a restricted pod, and measured'
 	@echo 'make monitoring  alerts and dashboard, with a real Prometheus'
 
@@ -99,6 +100,12 @@ charts:
 	@scripts/need.sh cc python3 venv npm
 	$(CARGO) build --locked --bin larder
 	scripts/charts.sh
+
+# Every kind of gRPC call through Larder, by grpcio.
+grpc:
+	@scripts/need.sh cc python3 venv
+	$(CARGO) build --locked --bin larder
+	scripts/grpc.sh
 
 # Builds the container image from the Dockerfile without a registry, and runs what comes out.
 image:

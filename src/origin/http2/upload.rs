@@ -1,18 +1,23 @@
 //! A request's content on its way out.
 
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
+use tokio::time::sleep;
 
 use crate::fields::trailer;
 use crate::origin::request::WireBody;
 use crate::origin::upload::UploadFault;
+
+/// An origin that takes nothing for so long may be taking nothing of others' either.
+const HELD_UP: Duration = Duration::from_millis(10);
 
 /// Sends content as the origin takes it. Where the origin wants no more of it, that is no fault: its
 /// answer says what it is.
@@ -72,13 +77,14 @@ fn send_trailers(
     to.send_trailers(trailers)
 }
 
-/// Whether the origin takes more.
+/// Whether the origin takes more; counted among those that wait once it has not for a while.
 async fn is_wanted(to: &mut SendStream<Bytes>, waiting: &AtomicUsize) -> bool {
+    let mut held_up = pin!(sleep(HELD_UP));
     let mut counted = None;
     poll_fn(|cx| {
         let polled = poll_wanted(to, cx);
-        if polled.is_pending() {
-            counted.get_or_insert_with(|| Counted::new(waiting));
+        if polled.is_pending() && counted.is_none() && held_up.as_mut().poll(cx).is_ready() {
+            counted = Some(Counted::new(waiting));
         }
         polled
     })
