@@ -42,6 +42,8 @@ pub struct ConnState {
     blocked_since: AtomicU64,
     /// When bytes last moved, either way.
     moved: AtomicU64,
+    /// When frames were last read; 0: never.
+    heard_at: AtomicU64,
     /// Requests being answered, their content included.
     in_flight: AtomicU32,
     /// Whether the answer to a request that reached the proxy has not left yet, its head included.
@@ -97,6 +99,7 @@ impl ConnState {
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             moved: AtomicU64::new(now),
+            heard_at: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             owed: AtomicBool::new(false),
             line_seen: AtomicBool::new(false),
@@ -133,6 +136,7 @@ impl ConnState {
     /// Frames arrived on a connection that carries many requests: they are no head that could be slow.
     pub(crate) fn frames_read(&self) {
         self.moved.store(self.tick(), Ordering::Relaxed);
+        self.heard_at.store(self.tick(), Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
         self.multiplexed.store(true, Ordering::Relaxed);
         self.served.store(true, Ordering::Relaxed);
@@ -201,6 +205,16 @@ impl ConnState {
         }
     }
 
+    /// Notes what a flush came to, and gives it back: a layer below may hold what was written.
+    pub(crate) fn note_flush<T>(&self, polled: Poll<T>) -> Poll<T> {
+        if polled.is_pending() {
+            self.write_blocked();
+        } else if self.blocked_since.load(Ordering::Relaxed) != 0 {
+            self.bytes_written();
+        }
+        polled
+    }
+
     /// Notes what a write came to, and gives it back.
     pub(crate) fn note_write<T>(&self, polled: Poll<T>) -> Poll<T> {
         match &polled {
@@ -212,7 +226,8 @@ impl ConnState {
 
     /// Whether a request is being answered.
     pub(crate) fn is_busy(&self) -> bool {
-        self.in_flight.load(Ordering::Relaxed) != 0
+        // After the end of the last request comes what that has noted.
+        self.in_flight.load(Ordering::Acquire) != 0
     }
 
     /// Whether a request's head is awaited: the first one, or the rest of one that has begun.
@@ -363,7 +378,7 @@ impl ConnState {
                 0
             },
             parting: if at_rest {
-                since(&self.draining_since).min(idle)
+                since(&self.draining_since).min(idle).min(since(&self.heard_at))
             } else {
                 0
             },
@@ -396,8 +411,9 @@ pub(crate) struct Waits {
     pub idle: u64,
     /// Since the connection was accepted, or its handshake was over, without a byte.
     pub unheard: u64,
-    /// Since the client of many requests at once was told that the connection ends, with nothing under
-    /// way: it need only say that it has heard.
+    /// Since the client of many requests at once last said something, after it was told that the
+    /// connection ends, and with nothing under way: it need only take what the system still has for it,
+    /// and say that it has heard.
     pub parting: u64,
     pub blocked: u64,
     pub silent: u64,
@@ -425,6 +441,6 @@ impl Drop for InFlight {
         if self.state.is_within_head() {
             self.state.head_since.store(now, Ordering::Relaxed);
         }
-        self.state.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.state.in_flight.fetch_sub(1, Ordering::Release);
     }
 }

@@ -59,9 +59,11 @@ impl Delivery {
     /// Counts bytes that are handed over to the library now.
     pub(crate) fn hand_over(self: &Arc<Self>, bytes: Bytes) -> Untaken {
         let stream = &self.stream;
-        if stream.untaken.fetch_add(bytes.len(), Ordering::Relaxed) == 0 {
+        if stream.untaken.load(Ordering::Relaxed) == 0 {
+            // Before there are any, or a look in between would take them for old.
             stream.handed_at.store(stream.tick(), Ordering::Relaxed);
         }
+        stream.untaken.fetch_add(bytes.len(), Ordering::Release);
         Untaken {
             bytes,
             delivery: self.clone(),
@@ -142,8 +144,8 @@ impl ConnState {
     /// Where others of the same connection get on, all share what the client takes, and one of them
     /// may wait for its turn: several times the limit. A stream whose last piece the library has
     /// cannot be ended alone, as nobody holds it any more; then the connection is to end, in good
-    /// order first, and after the limit once more at once. Only a client that is broken, or means
-    /// no good, keeps a part of an answer from coming.
+    /// order first, and at once when nothing else is on it and the limit has run out once more. Only a
+    /// client that is broken, or means no good, keeps a part of an answer from coming.
     pub(crate) fn end_stalled(&self, now: Tick, limit: u64) -> Stalled {
         let mut stalled = Stalled::default();
         let open = self.streams.open.lock();
@@ -154,6 +156,7 @@ impl ConnState {
             waiting => waiting.min(MOST_TURNS),
         };
         let patience = limit.saturating_mul(turns);
+        let others = open.iter().any(|stream| !stream.is_killed());
         for stream in open.iter() {
             let Some(waited) = stream.untaken_for(now).filter(|waited| *waited > patience) else {
                 continue;
@@ -163,7 +166,10 @@ impl ConnState {
                 stream.kill();
                 stalled.ended += 1;
                 ForStalled::GoOn
-            } else if waited <= patience.saturating_add(limit) || !self.draining.load(Ordering::Relaxed) {
+            } else if others
+                || waited <= patience.saturating_add(limit)
+                || !self.draining.load(Ordering::Relaxed)
+            {
                 ForStalled::Drain
             } else {
                 ForStalled::End
@@ -185,7 +191,7 @@ impl ConnState {
 
     /// How long the client has taken nothing of what waits on this stream; `None`: nothing waits.
     fn untaken_for(&self, now: Tick) -> Option<u64> {
-        let waits = self.untaken.load(Ordering::Relaxed) != 0;
+        let waits = self.untaken.load(Ordering::Acquire) != 0;
         let since = self.handed_at.load(Ordering::Relaxed);
         let since = since.max(self.moved.load(Ordering::Relaxed));
         waits.then(|| now.saturating_sub(since))
@@ -288,6 +294,20 @@ mod tests {
             assert_eq!(get_on(look * 500), ended(0));
         }
         assert_eq!(get_on(4_500), ended(1), "four share what is taken");
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_ended_alone_ends_no_other() {
+        let connection = connection();
+        let (_, stuck) = Delivery::begin(&connection);
+        let _piece = piece(&stuck);
+        let (_, innocent) = Delivery::begin(&connection);
+        for now in [1_500, 1_750, 100_000] {
+            assert_ne!(at(&connection, now).connection, ForStalled::End);
+            connection.drain();
+        }
+        drop(innocent);
+        assert_eq!(at(&connection, 100_250).connection, ForStalled::End);
     }
 
     #[test]

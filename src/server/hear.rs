@@ -35,7 +35,8 @@ pub(super) async fn hear<T: Transport>(mut io: T, state: &ConnState) -> Option<(
         if length == 0 || !PREFACE.starts_with(&said) {
             break Heard::Http1;
         }
-        state.greeting_begun();
+        // Slow as with a head, whichever it becomes.
+        state.bytes_read(said.get(said.len() - length..).unwrap_or_default());
     };
     let said = said.freeze();
     Some((heard, Rewound { said, io }))

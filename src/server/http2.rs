@@ -173,12 +173,17 @@ impl<T: Transport> AsyncWrite for FramesIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        self.state.note_flush(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let held = &mut this.held;
+        if let End::Lingering(_) = this.end {
+            // Something came: the client still reads.
+            this.state.frames_read();
+        }
         this.end.poll(&mut this.inner, cx, || {
             // Whoever waits for a connection need not wait for this.
             held.permit = None;

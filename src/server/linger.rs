@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// has read (RFC 9113 §6.9), and ends its side once it has read all.
 const PATIENCE_WITH_READERS: Duration = Duration::from_secs(10);
 
+/// However much it says.
+const MOST_PATIENCE: Duration = Duration::from_secs(120);
+
 /// So many bytes are dropped at most.
 const MOST: usize = 1024 * 1024;
 
@@ -59,6 +62,8 @@ pub(super) struct Linger {
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to again when something comes; `None`: it is not.
     again: Option<Duration>,
+    /// Runs as long as it may last in all.
+    whole: Pin<Box<Sleep>>,
     /// Bytes that may still come.
     room: usize,
     _place: OwnedSemaphorePermit,
@@ -71,6 +76,7 @@ impl Linger {
         Some(Linger {
             timer: Box::pin(sleep(PATIENCE)),
             again: None,
+            whole: Box::pin(sleep(MOST_PATIENCE)),
             room: MOST,
             _place: place,
         })
@@ -89,7 +95,10 @@ impl Linger {
     /// Ready when the client has ended its side, or had its chance.
     pub fn poll<T: AsyncRead + Unpin>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Poll<()> {
         let mut dropped = [0; 4096];
-        while self.room > 0 && self.timer.as_mut().poll(cx).is_pending() {
+        while self.room > 0
+            && self.timer.as_mut().poll(cx).is_pending()
+            && self.whole.as_mut().poll(cx).is_pending()
+        {
             let mut buf = ReadBuf::new(&mut dropped);
             let read = ready!(Pin::new(&mut *io).poll_read(cx, &mut buf));
             if read.is_err() || buf.filled().is_empty() {

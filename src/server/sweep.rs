@@ -21,9 +21,10 @@ const MOST_STEP: Duration = Duration::from_secs(1);
 /// How long a drain waits for a request's head, the first byte of a connection's first one included.
 const HEAD: Duration = Duration::from_secs(1);
 
-/// How long a client of HTTP/2 has to answer that it knows of the connection's end (GOAWAY), with nothing
-/// under way: a request that it sent before it knew arrives within that time.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a client of HTTP/2 may be mute that is to answer that it knows of the connection's end
+/// (GOAWAY), with nothing under way: what it has yet to read may stand before that, and a request that it
+/// sent before it knew arrives within that time.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Every open client connection.
 #[derive(Debug, Default)]

@@ -182,3 +182,51 @@ async fn a_preface_that_does_not_come_to_its_end_is_a_slow_head() {
     io.write_all(&outgoing(&mut tls)).await.unwrap();
     while read_some(&mut tls, &mut io).await {}
 }
+
+/// A client that has much to read yet when the drain begins, and reads on slowly.
+#[tokio::test]
+async fn an_answer_that_the_system_has_already_reaches_a_slow_reader_whole() {
+    const SIZE: usize = 1 << 20;
+    let origin = TestOrigin::start().await;
+    origin.on("/big", |_| Answer::ok(vec![b'x'; SIZE]));
+    let larder = TestLarder::build(RULES, &origin).start().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(32 << 10).unwrap();
+    let io = socket.connect(larder.address()).await.unwrap();
+    let mut client = RawClient::over(io, 16 << 20).await;
+    client.grant(0, 16 << 20).await;
+    client.get(1, "/big").await;
+    client.until(HEADERS, 1).await;
+    let drained = larder.begin_drain();
+    let mut taken = 0;
+    loop {
+        let frame = client.next().await.expect("the whole answer");
+        if frame.kind == DATA {
+            taken += frame.content.len();
+            if frame.is_last() {
+                break;
+            }
+            let length = u32::try_from(frame.content.len()).unwrap();
+            client.grant(0, length).await;
+            client.grant(1, length).await;
+            // Some three seconds in all: longer than anybody might think it takes.
+            tokio::time::sleep(std::time::Duration::from_secs(3) * length / SIZE as u32).await;
+        }
+    }
+    assert_eq!(taken, SIZE);
+    drop(client);
+    assert!(drained.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_first_letter_holds_a_drain_no_longer_than_a_head() {
+    let origin = TestOrigin::start().await;
+    let yaml = format!("limits: {{ header_timeout: 60s }}\n{RULES}");
+    for letter in ["P", "G"] {
+        let larder = TestLarder::build(&yaml, &origin).start().await;
+        let mut client = Client::connect(larder.address()).await;
+        client.send(letter).await;
+        // `true`: nothing had to be cut off at the end of the drain's time.
+        assert!(within("the drain's end", larder.stop()).await, "{letter}");
+    }
+}

@@ -50,7 +50,11 @@ pub struct RawClient {
 impl RawClient {
     /// A client whose streams begin with so much window. The connection has 65,535 bytes of it.
     pub async fn connect(larder: &TestLarder, window: u32) -> RawClient {
-        let io = TcpStream::connect(larder.address()).await.unwrap();
+        Self::over(TcpStream::connect(larder.address()).await.unwrap(), window).await
+    }
+
+    /// The same over a socket of the test's own.
+    pub async fn over(io: TcpStream, window: u32) -> RawClient {
         let mut client = RawClient { io };
         client.say(PREFACE).await;
         client.set_window(window).await;

@@ -107,6 +107,30 @@ async fn a_connection_whose_client_does_not_take_an_answer_s_last_bytes_ends() {
 }
 
 #[tokio::test]
+async fn an_answer_that_waits_for_its_origin_outlives_one_that_is_not_taken() {
+    let gate = Gate::shut();
+    let origin = origin(&gate).await;
+    let larder = start(&origin).await;
+    larder.get_with("/small", &[("Host", "shop.test")]).await;
+    let mut client = RawClient::connect(&larder, 1_000).await;
+    client.get(1, "/slow").await;
+    client.get(3, "/small").await;
+    assert!(client.pinging_until(|frame| frame.kind == GOAWAY).await.is_some());
+    // Longer than it took until then.
+    let frames = std::cell::Cell::new(0);
+    let waited = client.pinging_until(|frame| {
+        frames.set(frames.get() + 1);
+        frame.stream == 1 || frames.get() == 100
+    });
+    assert!(
+        waited.await.is_some_and(|frame| frame.stream != 1),
+        "the connection stands"
+    );
+    gate.open();
+    assert_eq!(client.read(1).await, b"slow");
+}
+
+#[tokio::test]
 async fn a_client_that_takes_an_answer_slowly_gets_it_whole_beside_one_that_is_reset() {
     let origin = origin(&Gate::shut()).await;
     // Long enough that a test which the machine holds up is not taken for a client that stops.
