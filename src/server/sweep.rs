@@ -265,9 +265,13 @@ mod tests {
         assert!(!state.is_killed(), "a request is under way");
         registry.clock.store(20_000, Ordering::Relaxed);
         drop(busy);
-        registry.sweep(21_000, &limits());
+        registry.sweep(25_000, &limits());
         assert!(!state.is_killed());
-        registry.sweep(21_001, &limits());
+        registry.clock.store(25_000, Ordering::Relaxed);
+        state.frames_read();
+        registry.sweep(30_000, &limits());
+        assert!(!state.is_killed(), "it still reads");
+        registry.sweep(30_001, &limits());
         assert!(state.is_killed());
     }
 
