@@ -139,11 +139,11 @@ impl Data {
             return Err(arguments("getrange"));
         };
         let (first, last) = (number(first)?, number(last)?);
+        let text = self.text(key, turn)?.unwrap_or_default();
         // Asked of both before either is counted from the start.
         if last < first && first < 0 {
             return Ok(Reply::bulk(""));
         }
-        let text = self.text(key, turn)?.unwrap_or_default();
         let length = text.len() as i64;
         let from_start = |at: i64| if at < 0 { (length + at).max(0) } else { at };
         let (first, last) = (from_start(first), from_start(last).min(length - 1));
