@@ -66,9 +66,10 @@ pub(super) fn serve<T: Transport>(
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(UNSENT)
-        // A client that is gone without a word is found out.
+        // A client that is gone without a word is found out. One that reads slowly is not: the question
+        // stands behind all that the system has for it.
         .keep_alive_interval(limits.idle_timeout)
-        .keep_alive_timeout(limits.header_timeout);
+        .keep_alive_timeout(limits.idle_timeout.max(limits.write_timeout));
     builder.serve_connection(TokioIo::new(io), service)
 }
 
