@@ -73,14 +73,25 @@ impl Process {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
             if self.child.try_wait().unwrap().is_some() {
-                return Err(std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
+                return Err(self.log());
             }
-            if self.connect().is_some() {
+            if self.has_begun() && self.connect().is_some() {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
         Err("it does not listen".to_owned())
+    }
+
+    /// Whether it says that it listens. That something can be connected to does not tell: another may
+    /// have taken the port first.
+    fn has_begun(&self) -> bool {
+        let log = self.log();
+        log.contains("Server initialized") || log.contains("Sentinel ID is")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     fn connect(&self) -> Option<Box<dyn Both>> {
@@ -159,6 +170,8 @@ impl<T: std::io::Read + Write> Both for T {}
 
 fn spawn(folder: &TempDir, arguments: &[String]) -> Child {
     let log = folder.path().join("log");
+    // Of an earlier life, if any.
+    let _ = std::fs::remove_file(&log);
     Command::new("redis-server")
         .args(arguments)
         .args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"])
