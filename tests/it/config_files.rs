@@ -86,6 +86,7 @@ fn every_file_to_copy_points_editors_at_the_schema_and_is_right_by_it() {
 const RIGHT_BY_SCHEMA: &[&str] = &[
     "admin_token_missing",
     "collapse_fleet_without_redis",
+    "h2c_without_http2",
     "invalidate_missing_capture",
     "invalidate_on_a_read",
     "invalidate_paths",
