@@ -11,7 +11,6 @@ import argparse
 import gzip
 import http.client
 import os
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -310,11 +309,7 @@ def main():
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=3, help="of load, a candidate and round")
     args = options.parse_args()
-    if not LARDER.exists():
-        raise Failed(f"{LARDER} is not built: run `make bench`")
-    for program in ("wrk", "brotli", "zstd"):
-        if not shutil.which(program):
-            raise Failed(f"{program} is not installed: run `scripts/need.sh {program}`")
+    harness.need("wrk", "brotli", "zstd", built=[LARDER])
     with tempfile.TemporaryDirectory(prefix="larder-bench-") as elsewhere, Bench() as bench:
         os.chmod(elsewhere, 0o755)
         harness.settle()

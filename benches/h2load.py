@@ -8,7 +8,6 @@ answered with 200, or not by the protocol that was asked for, ends the run.
 
 import argparse
 import re
-import shutil
 import subprocess
 
 import harness
@@ -191,11 +190,7 @@ def main():
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--requests", type=int, default=100_000, help="a candidate and round")
     args = options.parse_args()
-    if not LIMIT.exists():
-        raise Failed(f"{LIMIT} is not built: run `make bench-h2`")
-    for program in ("h2load", "openssl"):
-        if not shutil.which(program):
-            raise Failed(f"{program} is not installed: run `scripts/need.sh {program}`")
+    harness.need("h2load", "openssl", built=[LIMIT], by="bench-h2")
     with Bench() as bench:
         harness.settle()
         candidates = start_all(bench)

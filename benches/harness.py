@@ -70,6 +70,16 @@ class Missing(Failed):
     """A candidate that is not on this machine. One that is here and fails ends the run."""
 
 
+def need(*programs, built=(LIMIT, LARDER), by="bench"):
+    """Fails unless what is measured is built, by `make BY`, and the programs it takes are installed."""
+    for path in built:
+        if not path.exists():
+            raise Failed(f"{path} is not built: run `make {by}`")
+    for program in programs:
+        if not shutil.which(program):
+            raise Failed(f"{program} is not installed: run `scripts/need.sh {program}`")
+
+
 def say(text):
     """Progress goes to standard error, so that standard output is the table alone."""
     print(text, file=sys.stderr, flush=True)

@@ -7,13 +7,12 @@ not be asked, and what is called a hit in Redis must have been one: both are rea
 """
 
 import argparse
-import shutil
 import subprocess
 import time
 from contextlib import contextmanager
 
 import harness
-from harness import Bench, Failed, LARDER, LIMIT, LOAD_CORE, SERVER_CORE, calls, must_hit, say
+from harness import Bench, Failed, LOAD_CORE, SERVER_CORE, calls, must_hit, say
 from paced import Paced
 
 CONFIG = """\
@@ -272,12 +271,7 @@ def main():
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=3, help="of load, a candidate and round")
     args = options.parse_args()
-    for program in (LIMIT, LARDER):
-        if not program.exists():
-            raise Failed(f"{program} is not built: run `make bench`")
-    for program in ("wrk", "redis-server", "redis-benchmark"):
-        if not shutil.which(program):
-            raise Failed(f"{program} is not installed: run `scripts/need.sh {program}`")
+    harness.need("wrk", "redis-server", "redis-benchmark")
     with Bench() as bench:
         harness.settle()
         setting = Setting(bench)

@@ -6,10 +6,9 @@ disturbs the machine disturbs everyone. Only ratios of one run are worth compari
 """
 
 import argparse
-import shutil
 
 import harness
-from harness import Bench, Failed, LARDER, LIMIT, Missing, binary, free_port, must_hit, say, wait_for
+from harness import Bench, LARDER, LIMIT, Missing, binary, free_port, must_hit, say, wait_for
 
 LARDER_CONFIG = """\
 listen: 127.0.0.1:{{listen}}
@@ -144,10 +143,7 @@ def main():
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=int, default=3, help="of load, a candidate and round")
     args = options.parse_args()
-    if not LIMIT.exists():
-        raise Failed(f"{LIMIT} is not built: run `make bench`")
-    if not shutil.which("wrk"):
-        raise Failed("wrk is not installed: run `scripts/need.sh wrk`")
+    harness.need("wrk", built=[LIMIT])
     with Bench() as bench:
         harness.settle()
         candidates = start_all(bench)

@@ -10,7 +10,7 @@ import argparse
 import socket
 
 import harness
-from harness import Bench, Failed, LARDER, LIMIT, calls, must_hit, say
+from harness import Bench, Failed, calls, must_hit, say
 
 CONFIG = """\
 listen: 127.0.0.1:{{listen}}
@@ -80,9 +80,7 @@ def main():
     options.add_argument("--seconds", type=int, default=3, help="of load, a server and round")
     options.add_argument("--writes", type=int, default=100_000)
     args = options.parse_args()
-    for program in (LIMIT, LARDER):
-        if not program.exists():
-            raise Failed(f"{program} is not built: run `make bench`")
+    harness.need()
     with Bench() as bench:
         harness.settle()
         origin_process, origin = bench.start_limit("--sizes", core=harness.LOAD_CORE)

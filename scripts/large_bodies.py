@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benches"))
 import harness  # noqa: E402
-from harness import LARDER, LIMIT, Bench, Failed, ask, memory, say  # noqa: E402
+from harness import Bench, Failed, ask, memory, say  # noqa: E402
 
 MIB = 2**20
 STORE = 64 * MIB
@@ -209,9 +209,7 @@ def main():
     options.add_argument("--small", type=int, default=200_000, help="answers of 4 KiB")
     options.add_argument("--large", type=int, default=300, help="answers of 8 MiB at once")
     args = options.parse_args()
-    for program in (LIMIT, LARDER):
-        if not program.exists():
-            raise Failed(f"{program} is not built: run `make limits`")
+    harness.need(by="limits")
     with Bench() as bench:
         _, origin = bench.start_limit("--sizes", core=None)
         results = [

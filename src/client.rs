@@ -152,8 +152,8 @@ impl ConnState {
         self.moved.store(self.tick(), Ordering::Relaxed);
     }
 
-    /// The client has begun with what goes before HTTP, or is not told yet by what: no request can be
-    /// expected of it before that is over. `header_timeout` bounds it.
+    /// The client has begun with what goes before HTTP: no request can be expected of it before that is
+    /// over. `header_timeout` bounds it.
     pub(crate) fn greeting_begun(&self) {
         self.unheard_since.store(0, Ordering::Relaxed);
     }

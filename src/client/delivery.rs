@@ -139,6 +139,19 @@ impl ConnState {
         self.streams.next.lock().take()
     }
 
+    /// Ends streams on which nothing moves for `silence`, and those of which the client takes nothing for
+    /// `stall`.
+    pub(crate) fn end_overdue(&self, now: Tick, silence: u64, stall: u64) -> Stalled {
+        let open = self.streams.open.lock();
+        for stream in open.iter() {
+            // Either way: the connection's own signs of life say nothing of it.
+            if now.saturating_sub(stream.moved.load(Ordering::Relaxed)) > silence {
+                stream.kill();
+            }
+        }
+        self.end_stalled(&open, now, stall)
+    }
+
     /// Ends each stream of which the client has taken nothing for `limit` although it could.
     ///
     /// Where others of the same connection get on, all share what the client takes, and one of them
@@ -146,9 +159,8 @@ impl ConnState {
     /// cannot be ended alone, as nobody holds it any more; then the connection is to end, in good
     /// order first, and at once when nothing else is on it and the limit has run out once more. Only a
     /// client that is broken, or means no good, keeps a part of an answer from coming.
-    pub(crate) fn end_stalled(&self, now: Tick, limit: u64) -> Stalled {
+    fn end_stalled(&self, open: &Places<Arc<ConnState>>, now: Tick, limit: u64) -> Stalled {
         let mut stalled = Stalled::default();
-        let open = self.streams.open.lock();
         let waiting = open.iter().filter_map(|stream| stream.untaken_for(now));
         let turns = match waiting.count() as u64 {
             0 => return stalled,
@@ -179,16 +191,6 @@ impl ConnState {
         stalled
     }
 
-    /// Ends each stream on which nothing has moved for `limit`, either way: the connection's own signs of
-    /// life say nothing of it.
-    pub(crate) fn end_silent(&self, now: Tick, limit: u64) {
-        for stream in self.streams.open.lock().iter() {
-            if now.saturating_sub(stream.moved.load(Ordering::Relaxed)) > limit {
-                stream.kill();
-            }
-        }
-    }
-
     /// How long the client has taken nothing of what waits on this stream; `None`: nothing waits.
     fn untaken_for(&self, now: Tick) -> Option<u64> {
         let waits = self.untaken.load(Ordering::Acquire) != 0;
@@ -214,7 +216,7 @@ mod tests {
 
     fn at(connection: &ConnState, now: Tick) -> Stalled {
         connection.clock.store(now, Ordering::Relaxed);
-        connection.end_stalled(now, LIMIT)
+        connection.end_overdue(now, Tick::MAX, LIMIT)
     }
 
     fn ended(number: usize) -> Stalled {
@@ -258,7 +260,7 @@ mod tests {
         let look = |now| {
             connection.clock.store(now, Ordering::Relaxed);
             connection.frames_read();
-            connection.end_silent(now, LIMIT);
+            connection.end_overdue(now, LIMIT, Tick::MAX);
             stream.is_killed()
         };
         assert!(!look(1_000));

@@ -9,6 +9,7 @@ pub mod cache_groups;
 pub mod cache_status;
 pub mod coding;
 pub mod connection;
+pub mod content_length;
 pub mod content_type;
 pub mod delta_seconds;
 pub mod etag;
@@ -23,3 +24,11 @@ pub mod trailer;
 pub mod vary;
 pub mod via;
 pub mod weighted;
+
+/// The length of a field section, bytes, with so many counted for each line beside its name and value.
+pub fn section_length(fields: &http::HeaderMap, each_line: usize) -> usize {
+    let lines = fields.iter();
+    lines
+        .map(|(name, value)| name.as_str().len() + value.len() + each_line)
+        .sum()
+}

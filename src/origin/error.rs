@@ -20,6 +20,32 @@ pub struct OriginError {
     source: Option<Cause>,
 }
 
+/// A try that failed, and how far it had got.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) kind: ErrorKind,
+    pub(super) cause: Option<Cause>,
+    /// The origin may have acted on the request.
+    pub(super) wrote: bool,
+    /// The origin has said something to it: it is not asked again.
+    pub(super) answered: bool,
+    /// The origin wants the request by HTTP/1.1 (RFC 9113 §7).
+    pub(super) wants_http1: bool,
+}
+
+impl Failure {
+    /// A failure without a word from the origin.
+    pub(super) fn new(kind: ErrorKind, cause: Option<Cause>, wrote: bool) -> Failure {
+        Failure {
+            kind,
+            cause,
+            wrote,
+            answered: false,
+            wants_http1: false,
+        }
+    }
+}
+
 /// The level below an [`OriginError`].
 pub(super) type Cause = Box<dyn StdError + Send + Sync>;
 

@@ -11,11 +11,10 @@ use http::header::TRANSFER_ENCODING;
 use http::response::Parts;
 use http::{HeaderValue, Method, Response};
 use hyper::body::Incoming;
-use tokio::time::timeout;
 
 use super::body::{Arriving, Lease, Line, OriginBody, Trailers};
 use super::conn::Conn;
-use super::error::{Cause, ErrorKind, OriginError, Sent};
+use super::error::{Cause, ErrorKind, Failure, OriginError, Sent};
 use super::pool::{Need, Taken};
 use super::request::{Content, Outgoing, Prepared, RequestBody};
 use super::retry::{self, Failed, Retry};
@@ -29,16 +28,6 @@ use crate::fields::{content_type, trailer};
 /// However impatient the settings are, content may pause for so long: its head has come, and a
 /// client that has half of it is better served by waiting.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(10);
-
-/// A try that failed, and how far it had got.
-struct Failure {
-    kind: ErrorKind,
-    cause: Option<Cause>,
-    wrote: bool,
-    answered: bool,
-    /// The origin wants the request by HTTP/1.1 (RFC 9113 §7).
-    wants_http1: bool,
-}
 
 /// The head of an answer, and what carries its content.
 type Answered = (Response<Arriving>, Line);
@@ -95,7 +84,7 @@ impl Inner {
                 Retry::GiveUp => return Err(OriginError::new(failure.kind, sent, tries, failure.cause)),
                 Retry::Again => {
                     self.pool.counts.retried();
-                    need = if request.alone || failure.wants_http1 {
+                    need = if request.alone || (failure.wants_http1 && self.is_secured) {
                         Need::Alone
                     } else {
                         Need::FreshSince(begun)
@@ -117,13 +106,7 @@ impl Inner {
             .pool
             .obtain(need, request.has_content(), self.slots.taken(), self.slots.most())
             .await
-            .map_err(|(kind, cause)| Failure {
-                kind,
-                cause: Some(cause),
-                wrote: false,
-                answered: false,
-                wants_http1: false,
-            })?;
+            .map_err(|(kind, cause)| Failure::new(kind, Some(cause), false))?;
         match taken {
             Taken::Conn { conn, rested } => {
                 if rested.is_some() && need == Need::Certain {
@@ -153,11 +136,8 @@ impl Inner {
             self.pool.ended_after(rested);
         }
         Err(Failure {
-            kind,
-            cause,
-            wrote,
             answered,
-            wants_http1: false,
+            ..Failure::new(kind, cause, wrote)
         })
     }
 
@@ -168,16 +148,8 @@ impl Inner {
         patience: Duration,
     ) -> Result<Answered, Failure> {
         let how = (self.is_secured, patience);
-        match http2::head(&mut stream, request, how, &self.pool.tasks).await {
-            Ok(response) => Ok((response.map(Arriving::Http2), Line::Stream(stream))),
-            Err(fault) => Err(Failure {
-                kind: fault.kind,
-                cause: fault.cause,
-                wrote: fault.wrote,
-                answered: fault.answered,
-                wants_http1: fault.wants_http1 && self.is_secured,
-            }),
-        }
+        let response = http2::head(&mut stream, request, how, &self.pool.tasks).await?;
+        Ok((response.map(Arriving::Http2), Line::Stream(stream)))
     }
 
     /// Ties the answer to its connection.
@@ -281,15 +253,11 @@ async fn head(
 ) -> Result<Response<Incoming>, (ErrorKind, Option<Cause>)> {
     let mut sending = pin!(conn.send(request.request()));
     let wire = &conn.wire;
-    let mut answered = pin!(poll_fn(|cx| answered(sending.as_mut(), wire, cx)));
-    loop {
-        let progress = request.progress();
-        match timeout(patience, answered.as_mut()).await {
-            Ok(Some(done)) => return done.map_err(|error| (kind_of(&error), Some(Cause::from(error)))),
-            Ok(None) => return Err((ErrorKind::Reset, None)),
-            Err(_) if request.progress() != progress => {}
-            Err(late) => return Err((ErrorKind::Timeout, Some(Cause::from(late)))),
-        }
+    let answered = poll_fn(|cx| answered(sending.as_mut(), wire, cx));
+    match request.patiently(patience, answered).await {
+        Ok(Some(done)) => done.map_err(|error| (kind_of(&error), Some(Cause::from(error)))),
+        Ok(None) => Err((ErrorKind::Reset, None)),
+        Err(late) => Err((ErrorKind::Timeout, Some(Cause::from(late)))),
     }
 }
 

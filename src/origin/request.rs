@@ -1,7 +1,8 @@
 //! A request as it goes out: the head in its one canonical form, and the content that hyper
 //! pulls from it.
 
-use std::pin::Pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,6 +16,8 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use parking_lot::Mutex;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use super::upload::{StreamBody, UploadFault};
 use super::{identity, interim, retry};
@@ -219,6 +222,22 @@ impl Prepared {
         }
     }
 
+    /// Waits for the answer's head, `patience` from the last progress of the client's content.
+    pub(super) async fn patiently<F: Future>(
+        &self,
+        patience: Duration,
+        answered: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut answered = pin!(answered);
+        loop {
+            let progress = self.progress();
+            match timeout(patience, answered.as_mut()).await {
+                Err(_) if self.progress() != progress => {}
+                done => return done,
+            }
+        }
+    }
+
     /// The answer is endless: the client may be silent for as long as it likes.
     pub(super) fn begin_conversation(&self) {
         if let Content::Stream(upload) = &self.content {
@@ -227,7 +246,7 @@ impl Prepared {
     }
 
     /// A number that grows while the client's content is being passed on.
-    pub(super) fn progress(&self) -> u64 {
+    fn progress(&self) -> u64 {
         match &self.content {
             Content::Empty | Content::Bytes(_) => 0,
             Content::Stream(upload) => upload.lock().stream.frames(),

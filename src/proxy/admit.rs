@@ -2,10 +2,11 @@
 //! loosens. Pure.
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
 
 use super::problem::Refusal;
 use crate::config::Limits;
+use crate::fields::section_length;
 use crate::fields::via::Pseudonym;
 
 /// Checks a request's head; the refusal if it is not let in. `passed`: this instance's name, where
@@ -50,9 +51,7 @@ fn target_length(uri: &Uri) -> usize {
 /// The length of all field lines, in bytes, as they are usually written. The HTTP library bounds
 /// them together with the target only.
 fn fields_length(fields: &HeaderMap) -> usize {
-    let line =
-        |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
-    fields.iter().map(line).sum()
+    section_length(fields, ": \r\n".len())
 }
 
 /// The authority alone is for CONNECT, `*` for OPTIONS (RFC 9112 §3.2.3, §3.2.4).

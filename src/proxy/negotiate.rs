@@ -15,6 +15,7 @@ use crate::body::{Body, Meter, Source};
 use crate::codec::Level;
 use crate::config::{Compress, Rule};
 use crate::fields::coding::{self, Coded, Coding};
+use crate::fields::content_length;
 use crate::origin::OriginBody;
 use crate::policy::coding::{
     Answer, Negotiated, coded_fields, decoded_fields, is_negotiated, is_personal, may_be_decoded, negotiate,
@@ -273,7 +274,7 @@ impl Proxy {
         use http_body::Body as _;
         let (mut head, body) = answer.into_parts();
         let length = if exchange.is_head() {
-            length_told(&head.headers)
+            content_length::told(&head.headers)
         } else {
             body.size_hint().exact()
         };
@@ -345,14 +346,4 @@ impl Proxy {
 /// Whether an answer came in a coding that is undone for clients that cannot read it.
 fn is_decodable(status: StatusCode, fields: &HeaderMap) -> bool {
     matches!(coding::of(fields), Coded::By(_)) && may_be_decoded(status, fields)
-}
-
-/// The length that a HEAD's answer tells of.
-fn length_told(fields: &HeaderMap) -> Option<u64> {
-    fields
-        .get(http::header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
 }

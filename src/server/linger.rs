@@ -60,10 +60,9 @@ impl End {
 /// One connection's lingering.
 pub(super) struct Linger {
     timer: Pin<Box<Sleep>>,
-    /// What the timer is set to again when something comes; `None`: it is not.
-    again: Option<Duration>,
-    /// Runs as long as it may last in all.
-    whole: Pin<Box<Sleep>>,
+    /// For a client that says how far it has read: the timer is set again when it says something, for as
+    /// long as this one runs.
+    whole: Option<Pin<Box<Sleep>>>,
     /// Bytes that may still come.
     room: usize,
     _place: OwnedSemaphorePermit,
@@ -75,8 +74,7 @@ impl Linger {
         let place = places.clone().try_acquire_owned().ok()?;
         Some(Linger {
             timer: Box::pin(sleep(PATIENCE)),
-            again: None,
-            whole: Box::pin(sleep(MOST_PATIENCE)),
+            whole: None,
             room: MOST,
             _place: place,
         })
@@ -84,28 +82,29 @@ impl Linger {
 
     /// The same for a client that says how far it has read for as long as it reads.
     pub fn with_reader(places: &Arc<Semaphore>) -> Option<Linger> {
-        let patience = PATIENCE_WITH_READERS;
         Some(Linger {
-            timer: Box::pin(sleep(patience)),
-            again: Some(patience),
+            timer: Box::pin(sleep(PATIENCE_WITH_READERS)),
+            whole: Some(Box::pin(sleep(MOST_PATIENCE))),
             ..Linger::begin(places)?
         })
+    }
+
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut is_over = |timer: &mut Pin<Box<Sleep>>| timer.as_mut().poll(cx).is_ready();
+        is_over(&mut self.timer) || self.whole.as_mut().is_some_and(is_over)
     }
 
     /// Ready when the client has ended its side, or had its chance.
     pub fn poll<T: AsyncRead + Unpin>(&mut self, io: &mut T, cx: &mut Context<'_>) -> Poll<()> {
         let mut dropped = [0; 4096];
-        while self.room > 0
-            && self.timer.as_mut().poll(cx).is_pending()
-            && self.whole.as_mut().poll(cx).is_pending()
-        {
+        while self.room > 0 && !self.is_over(cx) {
             let mut buf = ReadBuf::new(&mut dropped);
             let read = ready!(Pin::new(&mut *io).poll_read(cx, &mut buf));
             if read.is_err() || buf.filled().is_empty() {
                 break;
             }
-            if let Some(again) = self.again {
-                self.timer.set(sleep(again));
+            if self.whole.is_some() {
+                self.timer.set(sleep(PATIENCE_WITH_READERS));
             }
             self.room = self.room.saturating_sub(buf.filled().len());
         }

@@ -103,7 +103,7 @@ impl Registry {
                 state.kill();
                 usize::from(over(waits.blocked, limits.write_timeout))
             } else {
-                end_stalled(state, now, limits)
+                end_overdue(state, now, limits)
             }
         });
         stalled.sum()
@@ -124,10 +124,13 @@ fn rest(state: &ConnState, waits: Waits, limits: &Limits) -> Waits {
 
 /// Ends streams that are silent, and streams whose client takes nothing, with the connection where that
 /// takes it; how many of the latter.
-fn end_stalled(state: &ConnState, now: Tick, limits: &Limits) -> usize {
+fn end_overdue(state: &ConnState, now: Tick, limits: &Limits) -> usize {
+    if !state.is_multiplexed() {
+        return 0;
+    }
     let millis = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-    state.end_silent(now, millis(limits.stream_idle_timeout));
-    let stalled = state.end_stalled(now, millis(limits.write_timeout));
+    let (silence, stall) = (millis(limits.stream_idle_timeout), millis(limits.write_timeout));
+    let stalled = state.end_overdue(now, silence, stall);
     match stalled.connection {
         ForStalled::GoOn => {}
         ForStalled::Drain => state.drain(),

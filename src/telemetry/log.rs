@@ -74,16 +74,29 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
     })
 }
 
-/// Says what is probably not meant in a configuration, in one line: a picture with a caret is for
-/// `larder check`, not for a log collector.
+/// Says what is wrong in a configuration, in one line: a picture with a caret is for `larder check`, not
+/// for a log collector.
+macro_rules! say {
+    ($level:ident, $problem:expr) => {{
+        let problem: &Problem = $problem;
+        tracing::$level!(
+            at = problem.place(),
+            why = problem.cause,
+            fix = problem.fix,
+            "configuration: {}",
+            problem.title
+        );
+    }};
+}
+
+/// Says what is probably not meant in a configuration.
 pub fn warn_of(warning: &Problem) {
-    tracing::warn!(
-        at = warning.place(),
-        why = warning.cause,
-        fix = warning.fix,
-        "configuration: {}",
-        warning.title
-    );
+    say!(warn, warning);
+}
+
+/// Says why a configuration was refused.
+pub fn tell_of(error: &Problem) {
+    say!(error, error);
 }
 
 /// Sends everything that is traced to standard error, from `settings.level` up, until the guard is

@@ -19,7 +19,7 @@ mod timestamp;
 pub use access_log::{AccessLine, AccessLogger, OpenLine, Sink};
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use line_at_end::LineAtEnd;
-pub use log::{Log, LogError, LogLevel, init, warn_of};
+pub use log::{Log, LogError, LogLevel, init, tell_of, warn_of};
 pub use metrics::{ClientFailure, Decoding, Meter, Meters, Metrics, Pass, RuleCounts, Source, Strength};
 pub use outcome::{Outcome, OutcomeKind};
 pub use redis::RedisOperation;

@@ -6,9 +6,22 @@ mod load;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use crate::support::{Answer, Client, End, Gate, TestLarder, TestOrigin, within};
 
 const PIECE: usize = 256 << 10;
+
+/// Begins a drain, and waits until it shows.
+async fn drain_begun(larder: &TestLarder) -> JoinHandle<bool> {
+    let draining = larder.begin_drain();
+    larder
+        .until("the drain to begin", async |larder| {
+            larder.admin_get("/readyz").await.status == 503
+        })
+        .await;
+    draining
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_under_load_finishes_every_answer_whole() {
@@ -42,10 +55,7 @@ async fn a_drain_under_load_finishes_every_answer_whole() {
     writer.send_request("POST", "/slow", &[], b"x").await;
     origin.seen("POST /slow", 1).await;
 
-    let draining = tokio::spawn({
-        let larder = Arc::clone(&larder);
-        async move { larder.stop().await }
-    });
+    let draining = larder.begin_drain();
     idle.closed().await;
     gate.open();
     upload.open();
@@ -93,15 +103,7 @@ async fn who_is_connected_when_a_drain_begins_is_answered_though_nobody_accepted
         queued.push(client);
     }
 
-    let draining = tokio::spawn({
-        let larder = Arc::clone(&larder);
-        async move { larder.stop().await }
-    });
-    larder
-        .until("the drain to begin", async |larder| {
-            larder.admin_get("/readyz").await.status == 503
-        })
-        .await;
+    let draining = drain_begun(&larder).await;
     late.send_request("GET", "/late", &[], b"").await;
     assert_eq!(late.response().await.complete().text(), "/late 0");
     late.closed().await;
@@ -125,15 +127,7 @@ async fn a_request_that_has_begun_to_come_when_a_drain_begins_is_answered() {
     let mut client = larder.connect().await;
     client.get("/first").await;
     client.send("GET /half HTTP/1.1\r\nHo").await;
-    let draining = tokio::spawn({
-        let larder = Arc::clone(&larder);
-        async move { larder.stop().await }
-    });
-    larder
-        .until("the drain to begin", async |larder| {
-            larder.admin_get("/readyz").await.status == 503
-        })
-        .await;
+    let draining = drain_begun(&larder).await;
     client.send("st: a\r\n\r\n").await;
     let answer = client.response().await.complete();
     assert_eq!(

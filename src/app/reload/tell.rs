@@ -52,15 +52,7 @@ pub(super) fn refused(trigger: Trigger, problems: &Problems) -> String {
         errors,
         "configuration refused: the last good one stays in force"
     );
-    for problem in problems.0.iter().take(MOST) {
-        tracing::error!(
-            at = problem.place(),
-            why = problem.cause,
-            fix = problem.fix,
-            "configuration: {}",
-            problem.title
-        );
-    }
+    problems.0.iter().take(MOST).for_each(telemetry::tell_of);
     let place = first.map(Problem::place).filter(|place| !place.is_empty());
     let place = place.map_or_else(String::new, |place| format!(", the first at {place}"));
     let counted = if errors == 1 {

@@ -6,12 +6,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream};
-use http::header::CONTENT_LENGTH;
 use http::response::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::{HEAD, size};
+use crate::fields::content_length;
 
 /// Content, and behind it perhaps a trailer section. What is not read is not asked for.
 pub(in crate::origin) struct Incoming {
@@ -29,7 +29,11 @@ impl Incoming {
         let without_content = method == Method::HEAD
             || head.status == StatusCode::NO_CONTENT
             || head.status == StatusCode::NOT_MODIFIED;
-        let left = if without_content { Some(0) } else { length(head) };
+        let left = if without_content {
+            Some(0)
+        } else {
+            content_length::told(&head.headers)
+        };
         Incoming {
             is_whole: stream.is_end_stream(),
             is_without: without_content,
@@ -111,10 +115,4 @@ impl Body for Incoming {
 /// (RFC 9113 §8.1). Whether one is whole this does not tell.
 fn ends_request(error: &h2::Error) -> bool {
     error.is_reset() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR)
-}
-
-/// What the head says of the content's length.
-fn length(head: &Parts) -> Option<u64> {
-    let line: &HeaderValue = head.headers.get(CONTENT_LENGTH)?;
-    line.to_str().ok()?.trim().parse().ok()
 }

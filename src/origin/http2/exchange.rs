@@ -13,39 +13,14 @@ use http::header::TRAILER;
 use http::{HeaderValue, Request, Response};
 use http_body::Body as _;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::{Conn, FIELD_LINES, HEAD, Incoming, Stream, size, upload};
 use crate::client::ForwardedInterim;
-use crate::origin::error::{Cause, ErrorKind};
+use crate::origin::error::{Cause, ErrorKind, Failure};
 use crate::origin::interim;
 use crate::origin::request::{Prepared, WireBody};
 use crate::origin::upload::UploadFault;
 use crate::tasks::Tasks;
-
-/// Why there is no head, and what the origin has made of the request.
-pub(in crate::origin) struct Fault {
-    pub(in crate::origin) kind: ErrorKind,
-    pub(in crate::origin) cause: Option<Cause>,
-    /// The origin may have acted on it.
-    pub(in crate::origin) wrote: bool,
-    /// The origin has said something to it: it is not asked again.
-    pub(in crate::origin) answered: bool,
-    /// The origin wants it by HTTP/1.1.
-    pub(in crate::origin) wants_http1: bool,
-}
-
-impl Fault {
-    fn new(kind: ErrorKind, cause: impl Into<Cause>, wrote: bool) -> Fault {
-        Fault {
-            kind,
-            cause: Some(cause.into()),
-            wrote,
-            answered: false,
-            wants_http1: false,
-        }
-    }
-}
 
 /// The answer's head has more field lines than Larder takes.
 #[derive(Debug, thiserror::Error)]
@@ -63,36 +38,35 @@ pub(in crate::origin) async fn head(
     request: &Prepared,
     (is_secured, patience): (bool, Duration),
     tasks: &Tasks,
-) -> Result<Response<Incoming>, Fault> {
+) -> Result<Response<Incoming>, Failure> {
     let (head, body) = request
         .http2(is_secured)
-        .map_err(|error| Fault::new(ErrorKind::RequestBroken, error, false))?;
+        .map_err(|error| failure(ErrorKind::RequestBroken, error, false))?;
     let (heard, written) = (stream.conn.wire.read(), stream.conn.wire.written());
     let mut asked = stream.ask(head, body, request.next_forward(), tasks)?;
-    let mut answered = std::pin::pin!(poll_fn(|cx| asked.poll(cx)));
-    loop {
-        let progress = request.progress();
-        match timeout(patience, answered.as_mut()).await {
-            Ok(Ok(answer)) => {
-                stream.conn.has_answered();
-                return arrived(request, answer);
+    match request.patiently(patience, poll_fn(|cx| asked.poll(cx))).await {
+        Ok(Ok(answer)) => {
+            stream.conn.has_answered();
+            arrived(request, answer)
+        }
+        Ok(Err(obstacle)) => {
+            let mut failure = obstacle.into_failure(&stream.conn);
+            // Nothing at all has left since: whatever became of the connection.
+            failure.wrote &= stream.conn.wire.written() != written;
+            Err(failure)
+        }
+        Err(late) => {
+            // Perhaps the connection is dead, and nobody has said so: others had better not wait.
+            if stream.conn.wire.read() == heard {
+                stream.conn.retire();
             }
-            Ok(Err(error)) => {
-                let mut fault = error.into_fault(&stream.conn);
-                // Nothing at all has left since: whatever became of the connection.
-                fault.wrote &= stream.conn.wire.written() != written;
-                return Err(fault);
-            }
-            Err(_) if request.progress() != progress => {}
-            Err(late) => {
-                // Perhaps the connection is dead, and nobody has said so: others had better not wait.
-                if stream.conn.wire.read() == heard {
-                    stream.conn.retire();
-                }
-                return Err(Fault::new(ErrorKind::Timeout, late, true));
-            }
+            Err(failure(ErrorKind::Timeout, late, true))
         }
     }
+}
+
+fn failure(kind: ErrorKind, cause: impl Into<Cause>, wrote: bool) -> Failure {
+    Failure::new(kind, Some(cause.into()), wrote)
 }
 
 impl Stream {
@@ -102,11 +76,11 @@ impl Stream {
         body: WireBody,
         interim: Option<ForwardedInterim>,
         tasks: &Tasks,
-    ) -> Result<Asked, Fault> {
+    ) -> Result<Asked, Failure> {
         let is_all = body.is_end_stream();
         let announced = head.headers().get(TRAILER).cloned();
         let sent = self.conn.sender.clone().send_request(head, is_all);
-        let (response, content) = sent.map_err(|error| Fault::new(ErrorKind::Reset, error, false))?;
+        let (response, content) = sent.map_err(|error| failure(ErrorKind::Reset, error, false))?;
         let fault = (!is_all).then(|| self.send(body, announced, content, tasks));
         Ok(Asked {
             response,
@@ -146,7 +120,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Failure>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, Obstacle>> {
         while let Poll::Ready(Some(Ok(answer))) = self.response.poll_informational(cx) {
             if let Some(to) = &self.interim {
                 interim::pass(answer.status(), answer.headers(), to);
@@ -157,39 +131,39 @@ impl Asked {
         {
             self.fault = None;
             if let Ok(fault) = told {
-                return Poll::Ready(Err(Failure::Upload(fault)));
+                return Poll::Ready(Err(Obstacle::Upload(fault)));
             }
         }
         let answered = ready!(Pin::new(&mut self.response).poll(cx));
-        Poll::Ready(answered.map_err(Failure::Stream))
+        Poll::Ready(answered.map_err(Obstacle::Stream))
     }
 }
 
 /// What kept a head from coming.
-enum Failure {
+enum Obstacle {
     /// The client's content.
     Upload(UploadFault),
     /// The origin, or the connection.
     Stream(h2::Error),
 }
 
-impl Failure {
-    fn into_fault(self, conn: &Conn) -> Fault {
+impl Obstacle {
+    fn into_failure(self, conn: &Conn) -> Failure {
         match self {
-            Failure::Upload(fault) => Fault::new(fault.kind(), fault, true),
-            Failure::Stream(error) if error.is_library() && !conn.is_settled() => {
-                Fault::new(ErrorKind::BadResponse, NotHttp2(error), true)
+            Obstacle::Upload(fault) => failure(fault.kind(), fault, true),
+            Obstacle::Stream(error) if error.is_library() && !conn.is_settled() => {
+                failure(ErrorKind::BadResponse, NotHttp2(error), true)
             }
-            Failure::Stream(error) => judge(error),
+            Obstacle::Stream(error) => judge(error),
         }
     }
 }
 
 /// The head has come.
-fn arrived(request: &Prepared, answer: Response<RecvStream>) -> Result<Response<Incoming>, Fault> {
+fn arrived(request: &Prepared, answer: Response<RecvStream>) -> Result<Response<Incoming>, Failure> {
     let (head, content) = answer.into_parts();
     if head.headers.len() > FIELD_LINES || size(&head.headers) > HEAD {
-        return Err(Fault::new(ErrorKind::BadResponse, TooManyFields, true));
+        return Err(failure(ErrorKind::BadResponse, TooManyFields, true));
     }
     let incoming = Incoming::new(content, &request.method, &head);
     Ok(Response::from_parts(head, incoming))
@@ -199,7 +173,7 @@ fn arrived(request: &Prepared, answer: Response<RecvStream>) -> Result<Response<
 ///
 /// A stream that the origin refused, or that is beyond those that it said it would still see to, was
 /// not acted on (RFC 9113 §8.7).
-fn judge(error: h2::Error) -> Fault {
+fn judge(error: h2::Error) -> Failure {
     let reason = error.reason().filter(|_| error.is_remote());
     let by_reset = reason.filter(|_| error.is_reset());
     let unseen =
@@ -212,9 +186,9 @@ fn judge(error: h2::Error) -> Fault {
     } else {
         ErrorKind::Reset
     };
-    Fault {
+    Failure {
         answered,
         wants_http1,
-        ..Fault::new(kind, error, !unseen && !wants_http1)
+        ..failure(kind, error, !unseen && !wants_http1)
     }
 }

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::fields::section_length;
+
 pub(super) use conn::{Conn, Stream};
 pub(super) use content::Incoming;
 pub(super) use driver::share;
@@ -37,8 +39,5 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The size of a field section as HTTP/2 counts it, bytes.
 fn size(fields: &HeaderMap) -> usize {
-    fields
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 32)
-        .sum()
+    section_length(fields, 32)
 }

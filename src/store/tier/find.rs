@@ -11,7 +11,7 @@ use redis_rs::{Pipeline, Value, pipe};
 
 use super::RedisTier;
 use super::counts::Looked;
-use crate::fields::connection;
+use crate::fields::{connection, content_length};
 use crate::invalidation::{self, Head, Mark, Order, Refused, Session, TagId};
 use crate::policy::freshness::Times;
 use crate::policy::key::CacheKey;
@@ -319,11 +319,10 @@ fn selected(
 /// Whether an entry is one that a Larder can have written: without a signature, whoever else writes
 /// to Redis must not be able to break a client's connection.
 fn is_servable(loaded: &Loaded) -> bool {
-    let length = loaded.fields.get(header::CONTENT_LENGTH);
-    let length = length.map(|length| length.to_str().ok().and_then(|text| text.parse().ok()));
+    let tells = loaded.fields.contains_key(header::CONTENT_LENGTH);
     let final_status = loaded.status.as_u16() >= 200;
     final_status
-        && length.is_none_or(|length| length == Some(loaded.content_len()))
+        && (!tells || content_length::told(&loaded.fields) == Some(loaded.content_len()))
         && !loaded.fields.keys().any(connection::is_hop_by_hop)
 }
 
